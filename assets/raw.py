@@ -1,0 +1,185 @@
+"""First step: from exports in the landing folder to raw feeds in the build file, and the gate on them.
+
+Belongs here: calling ``sources`` and registering its files, with the parameters of the run beside them. Does not belong here: reading or
+judging a file.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from assets.night import MEMORY_LIMIT, OWNERS, POOL, Night, as_of_of, io_retries, step
+from sources import SourceDefaults, canonical_feeds
+from warehouse.build import FeedFiles, register_raw, replace_table, write_run_tables
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from sources import LoadResult
+
+__all__ = ["latest_day", "load_exports", "raw_assets", "raw_gate_check"]
+
+LEDGERS = {
+    "deliveries": "One row per delivery: the file, what was read from it and when.",
+    "rejected": "One row per record that could not be kept, with the reason.",
+}
+LIST_STATE = {
+    "list_id": "varchar",
+    "customer_id": "varchar",
+    "alert_id": "varchar",
+    "state": "varchar",
+    "arm": "varchar",
+    "owner_id": "varchar",
+    "entered_on": "date",
+    "left_on": "date",
+}
+REFUSALS = {"file": "varchar", "source": "varchar", "message": "varchar", "is_skipped": "boolean"}
+
+
+def load_exports(night: Night) -> "LoadResult":
+    """Read what is new in the landing folder into raw Parquet, and tell all that is there."""
+    from sources import load
+    from warehouse.connection import connect
+
+    paths, business = night.paths, night.rules.business
+    paths.prepare()
+    with (
+        TemporaryDirectory(prefix="reading-", dir=paths.work) as work,
+        connect(memory_limit=MEMORY_LIMIT, temp_directory=Path(work) / "spill") as con,
+    ):
+        return load(
+            con,
+            landing=Path(night.landing),
+            raw=paths.raw,
+            rejected=paths.rejected,
+            work=Path(work),
+            defaults=SourceDefaults(time_zone=business.time_zone, currency=business.base_currency),
+            now=datetime.now(UTC),
+        )
+
+
+def latest_day(night: Night) -> date | None:
+    """The last business day on which anything was ordered, by what has been delivered so far; None without any order."""
+    from warehouse.connection import connect
+
+    orders = load_exports(night).feeds["orders"]
+    if not orders.files:
+        return None
+    with connect() as con:
+        register_raw(con, {"orders": FeedFiles(orders.columns, orders.files)})
+        newest = con.execute(
+            "select max(cast(timezone(?, cast(ordered_at as timestamptz)) as date)) from raw.orders",
+            [night.rules.business.time_zone],
+        ).fetchall()[0][0]
+    return newest if isinstance(newest, date) else None
+
+
+def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """Build the asset of the raw layer: one asset key per feed, loaded together."""
+    described = {
+        name: f"Delivered {name.replace('_', ' ')}, as canonical text." for name in canonical_feeds()
+    } | LEDGERS
+
+    @dg.multi_asset(
+        name="raw_feeds",
+        specs=[
+            dg.AssetSpec(["raw", name], description=text, group_name="raw", owners=OWNERS, kinds={"parquet"})
+            for name, text in described.items()
+        ],
+        partitions_def=partitions_def,
+        pool=POOL,
+    )
+    def raw_feeds(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        as_of = as_of_of(context)
+        with io_retries(), step("exports", "records") as done:
+            result = load_exports(night)
+            done["count"] = sum(delivery.records for delivery in result.deliveries)
+        previous = _previous_list_state(night, as_of)
+        with night.build() as con:
+            _forget_verdicts(con)
+            register_raw(
+                con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()}
+            )
+            write_run_tables(
+                con,
+                as_of_dates=[(as_of, "tonight")],
+                snapshot_as_of=[as_of],
+                list_member_columns=LIST_STATE,
+                previous_list_members=previous,
+            )
+            replace_table(
+                con,
+                "run",
+                "refusals",
+                REFUSALS,
+                [
+                    (each.file, each.source, each.message, each.on_refused == "skip")
+                    for each in result.refusals
+                ],
+            )
+            counts = {
+                name: con.execute(f'select count(*) from raw."{name}"').fetchall()[0][0]
+                for name in result.feeds
+            }
+        for name, files in result.feeds.items():
+            yield dg.MaterializeResult(
+                asset_key=["raw", name],
+                metadata={
+                    "dagster/row_count": counts[name],
+                    "files": len(files.files),
+                    "dagster/column_schema": dg.TableSchema(
+                        [dg.TableColumn(column, kind.lower()) for column, kind in files.types.items()]
+                    ),
+                },
+            )
+
+    return raw_feeds
+
+
+def _forget_verdicts(con: "duckdb.DuckDBPyConnection") -> None:
+    """Drop what the gates of an earlier night said."""
+    con.execute("create schema if not exists run")
+    for (gate,) in con.execute(
+        "select table_name from duckdb_tables() where schema_name = 'run' and starts_with(table_name, 'gate_')"
+    ).fetchall():
+        con.execute(f'drop table run."{gate}"')
+
+
+def _previous_list_state(night: Night, as_of: date) -> Path | None:
+    """The list state that a night of `as_of` continues: that of the newest release of an earlier day."""
+    from warehouse.releases import previous_release
+
+    release = previous_release(night.paths, as_of)
+    if release is None:
+        return None
+    file = release.path / "marts" / "list_members.parquet"
+    return file if file.exists() else None
+
+
+@dg.asset_check(
+    asset=["raw", "deliveries"],
+    name="raw_gate",
+    blocking=True,
+    description="Nothing is built from files that cannot be trusted: structure, rejected share, volume, age.",
+    pool=POOL,
+)
+def raw_gate_check(context: dg.AssetCheckExecutionContext, night: Night) -> dg.AssetCheckResult:
+    """Judge the raw feeds."""
+    from assets.gates import report
+    from expectations import Limits, raw_gate
+
+    with step("raw gate", "expectations") as done, night.build() as con:
+        refusals = con.execute("select message, is_skipped from run.refusals order by file").fetchall()
+        result = raw_gate(
+            con,
+            as_of=con.execute("select max(as_of) from run.as_of_dates").fetchall()[0][0],
+            refusals=[message for message, skipped in refusals if not skipped],
+            skipped=[message for message, skipped in refusals if skipped],
+            limits=Limits.from_rules(night.rules.gates),
+        )
+        done["count"] = result.evaluated
+        return report(con, result)

@@ -1,0 +1,155 @@
+"""The tables that are SQL: two dbt steps around the predictions, and the gate on the warehouse.
+
+Belongs here: which tables are built in which step, and what Dagster shows of them. Does not belong here: SQL, or how dbt is started.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+
+from assets.dbt_process import DbtProcess, TablesFailedError, TestsFailedError
+from assets.night import OWNERS, POOL, Night, step
+
+__all__ = ["AFTER_SCORES", "dbt_process", "mart_keys", "table_assets", "warehouse_gate_check"]
+
+AFTER_SCORES = "tag:after_scores"
+_GROUPS = {"staging": "staging", "core": "core", "marts": "marts"}
+
+
+class Translator(DagsterDbtTranslator):
+    """Names and describes dbt's nodes as the other assets are."""
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
+        """Add group, owner and kinds to what dbt knows."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = manifest["nodes"].get(unique_id) or manifest["sources"][unique_id]
+        return spec.replace_attributes(
+            group_name=_GROUPS.get(node["schema"], node["schema"]),
+            owners=OWNERS,
+            description=node["description"],
+        ).merge_attributes(kinds={"sql"})
+
+
+def dbt_process(home: Path, variables: Mapping[str, Any]) -> DbtProcess:
+    """Return dbt for a home and its rules."""
+    return DbtProcess(home.resolve() / "build" / "dbt", variables)
+
+
+def mart_keys(manifest_file: Path) -> dict[str, list[str]]:
+    """The columns each published table is ordered by: its grain, as the project declares it."""
+    nodes = json.loads(manifest_file.read_text(encoding="utf-8"))["nodes"].values()
+    return {
+        node["name"]: list(node["config"]["meta"]["grain"])
+        for node in nodes
+        if node["resource_type"] == "model" and node["schema"] == "marts"
+    }
+
+
+def table_assets(
+    process: DbtProcess, partitions_def: dg.PartitionsDefinition[str]
+) -> list[dg.AssetsDefinition]:
+    """Build the two dbt steps: what the predictions need, and what needs the predictions."""
+    translator = Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+    common: dict[str, Any] = {
+        "manifest": process.ensure_manifest(),
+        "partitions_def": partitions_def,
+        "dagster_dbt_translator": translator,
+        "pool": POOL,
+    }
+
+    @dbt_assets(name="tables_before_scores", exclude=f"{AFTER_SCORES} resource_type:unit_test", **common)
+    def tables_before_scores(context: dg.AssetExecutionContext, night: Night) -> Iterator[Any]:
+        yield from _built(context, night, "tables before scores", select=None, exclude=AFTER_SCORES)
+
+    @dbt_assets(name="tables_after_scores", select=AFTER_SCORES, exclude="resource_type:unit_test", **common)
+    def tables_after_scores(context: dg.AssetExecutionContext, night: Night) -> Iterator[Any]:
+        yield from _built(context, night, "tables after scores", select=AFTER_SCORES, exclude="")
+
+    return [tables_before_scores, tables_after_scores]
+
+
+def _built(
+    context: dg.AssetExecutionContext, night: Night, name: str, *, select: str | None, exclude: str
+) -> Iterator[Any]:
+    process = dbt_process(night.paths.root, night.dbt_vars)
+    with step(name) as done:
+        report = process.build(context, select=select, exclude=exclude)
+        facts = _facts(night)
+        done["count"] = sum(rows for rows, _ in facts.values())
+    for event in report.events:
+        yield _with_facts(event, facts, context)
+    if report.failed_tables:
+        raise TablesFailedError("; ".join(report.failed_tables))
+    if report.failed_tests:
+        raise TestsFailedError("; ".join(report.failed_tests))
+
+
+def _facts(night: Night) -> dict[str, tuple[int, dg.TableSchema]]:
+    """Rows and columns of every table of the build file, by name: dbt-duckdb's own way leaves its database open."""
+    with night.build(read_only=True) as con:
+        tables = con.execute(
+            "select schema_name, table_name from duckdb_tables() where schema_name in ('core', 'marts') order by all"
+        ).fetchall()
+        columns = con.execute(
+            "select table_name, column_name, lower(data_type) from duckdb_columns() "
+            "where schema_name in ('core', 'marts') order by table_name, column_index"
+        ).fetchall()
+        counts = {
+            table: con.execute(f'select count(*) from "{schema}"."{table}"').fetchall()[0][0]
+            for schema, table in tables
+        }
+    return {
+        table: (
+            rows,
+            dg.TableSchema(
+                [dg.TableColumn(column, kind) for owner, column, kind in columns if owner == table]
+            ),
+        )
+        for table, rows in counts.items()
+    }
+
+
+def _with_facts(
+    event: Any, facts: Mapping[str, tuple[int, dg.TableSchema]], context: dg.AssetExecutionContext
+) -> Any:
+    """Add row count and schema to the materialisation of a table."""
+    if not isinstance(event, dg.Output):
+        return event
+    key = context.asset_key_for_output(event.output_name)
+    if key.path[-1] not in facts:
+        return event
+    rows, schema = facts[key.path[-1]]
+    return event.with_metadata({**event.metadata, "dagster/row_count": rows, "dagster/column_schema": schema})
+
+
+@dg.asset_check(
+    asset=["marts", "list_members"],
+    name="warehouse_gate",
+    blocking=True,
+    description="No table is published whose values, size or days cannot be right.",
+    pool=POOL,
+)
+def warehouse_gate_check(context: dg.AssetCheckExecutionContext, night: Night) -> dg.AssetCheckResult:
+    """Judge the marts."""
+    from assets.gates import report
+    from expectations import Limits, warehouse_gate
+    from warehouse.releases import current_release
+
+    with step("warehouse gate", "expectations") as done, night.build() as con:
+        as_of = con.execute("select max(as_of) from run.as_of_dates").fetchall()[0][0]
+        served = current_release(night.paths)
+        result = warehouse_gate(
+            con,
+            as_of=as_of,
+            time_zone=night.rules.business.time_zone,
+            # A day that has passed is naturally smaller than the one that is served.
+            previous=served.manifest["row_counts"] if served and served.as_of <= as_of else None,
+            rfm_bins=night.rules.rfm.bins,
+            limits=Limits.from_rules(night.rules.gates),
+        )
+        done["count"] = result.evaluated
+        return report(con, result)

@@ -1,0 +1,59 @@
+with rejected as (
+    select * from {{ ref('stg_rejected') }}
+),
+
+rejected_in_tables as (
+    select * from {{ ref('rejected_in_tables') }}
+),
+
+deliveries as (
+    select * from {{ ref('stg_deliveries') }}
+),
+
+all_rejected as (
+    select
+        source_system,
+        source,
+        delivery_id,
+        feed,
+        record_no,
+        source_key,
+        code,
+        column_name,
+        raw_value
+    from rejected
+
+    union all
+
+    select
+        source_system,
+        source,
+        delivery_id,
+        feed,
+        record_no,
+        source_key,
+        code,
+        column_name,
+        raw_value
+    from rejected_in_tables
+),
+
+final as (
+    select
+        all_rejected.source_system,
+        all_rejected.source,
+        all_rejected.delivery_id,
+        deliveries.file,
+        all_rejected.feed,
+        cast(all_rejected.record_no as bigint) as record_no,
+        all_rejected.source_key,
+        all_rejected.code,
+        all_rejected.column_name,
+        all_rejected.raw_value
+    from all_rejected
+    inner join deliveries
+        on all_rejected.source = deliveries.source
+        and all_rejected.delivery_id = deliveries.delivery_id
+)
+
+select * from final

@@ -1,0 +1,113 @@
+{{ config(tags=['after_scores']) }}
+{%- set levels = var('risk_levels') %}
+
+with snapshots as (
+    select * from {{ ref('customer_snapshots') }}
+    where as_of = {{ tonight() }}
+),
+
+clv as (
+    select * from {{ ref('customer_clv') }}
+),
+
+signals as (
+    select * from {{ ref('churn_signals') }}
+    where fired and weighted_strength > 0
+),
+
+-- Noisy-or: the chance that at least one signal is right, if each were right on its own account.
+scores as (
+    select
+        customer_id,
+        sum(ln(1 - weighted_strength)) as log_silence
+    from signals
+    group by customer_id
+),
+
+ranked_reasons as (
+    select
+        signals.customer_id,
+        signals.signal_id,
+        signals.reason_zh,
+        signals.reason_en,
+        100 * (1 - exp(scores.log_silence)) * ln(1 - signals.weighted_strength) / nullif(scores.log_silence, 0) as points,
+        row_number() over (
+            partition by signals.customer_id
+            order by signals.weighted_strength desc, signals.signal_id
+        ) as place
+    from signals
+    inner join scores
+        on signals.customer_id = scores.customer_id
+),
+
+reasons as (
+    select
+        customer_id,
+        {%- for place in [1, 2, 3] %}
+        max(signal_id) filter (where place = {{ place }}) as reason_{{ place }},
+        max(reason_zh) filter (where place = {{ place }}) as reason_{{ place }}_zh,
+        max(reason_en) filter (where place = {{ place }}) as reason_{{ place }}_en,
+        max(points) filter (where place = {{ place }}) as reason_{{ place }}_points
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from ranked_reasons
+    group by customer_id
+),
+
+measured as (
+    select
+        snapshots.*,
+        clv.p_no_purchase,
+        clv.clv_if_alive_365d,
+        clv.clv_predicted_365d,
+        coalesce(100 * (1 - exp(scores.log_silence)), 0) as raw_score
+    from snapshots
+    inner join clv
+        on snapshots.customer_id = clv.customer_id
+    left join scores
+        on snapshots.customer_id = scores.customer_id
+),
+
+rounded as (
+    select
+        *,
+        {{ significant('raw_score') }} as risk_score
+    from measured
+),
+
+final as (
+    select
+        rounded.as_of,
+        rounded.customer_id,
+        cast({{ var('churn_horizon_days') }} as integer) as horizon_days,
+        rounded.p_no_purchase as churn_probability,
+        rounded.risk_score,
+        case
+            when rounded.risk_score >= {{ levels.critical }} then 'critical'
+            when rounded.risk_score >= {{ levels.high }} then 'high'
+            when rounded.risk_score >= {{ levels.medium }} then 'medium'
+            else 'low'
+        end as risk_level,
+        {{ significant('greatest(rounded.clv_if_alive_365d - rounded.clv_predicted_365d, 0)') }} as value_at_risk,
+        {%- for place in [1, 2, 3] %}
+        reasons.reason_{{ place }},
+        reasons.reason_{{ place }}_zh,
+        reasons.reason_{{ place }}_en,
+        {{ significant('reasons.reason_' ~ place ~ '_points') }} as reason_{{ place }}_points,
+        {%- endfor %}
+        rounded.recency_days,
+        {{ significant('rounded.personal_gap_days') }} as personal_gap_days,
+        {{ significant('rounded.cadence_ratio') }} as cadence_ratio,
+        cast(rounded.threshold_days as integer) as threshold_days,
+        case
+            when rounded.recency_days > rounded.threshold_days
+                then {{ add_days('rounded.last_order_on', 'rounded.threshold_days + 1') }}
+        end as churned_on,
+        {{ add_days('rounded.last_order_on', 'round(rounded.personal_gap_days)') }} as expected_next_order_on,
+        {{ significant('greatest(rounded.recency_days - rounded.personal_gap_days, 0)') }} as days_overdue
+    from rounded
+    left join reasons
+        on rounded.customer_id = reasons.customer_id
+)
+
+select * from final

@@ -1,0 +1,169 @@
+{{ config(tags=['after_scores']) }}
+
+with previous_members as (
+    select * from {{ source('run', 'previous_list_members') }}
+),
+
+customers as (
+    select * from {{ ref('customer_360') }}
+),
+
+risk as (
+    select * from {{ ref('churn_risk') }}
+),
+
+rfm as (
+    select * from {{ ref('customer_rfm') }}
+),
+
+clv as (
+    select * from {{ ref('customer_clv') }}
+),
+
+-- Every metric that a condition in business.yml may name.
+candidates as (
+    select
+        customers.*,
+        risk.cadence_ratio,
+        rfm.frequency,
+        rfm.monetary
+    from customers
+    left join risk
+        on customers.customer_id = risk.customer_id
+    left join rfm
+        on customers.customer_id = rfm.customer_id
+    left join clv
+        on customers.customer_id = clv.customer_id
+),
+
+lists as (
+    {%- for list in var('lists') %}
+    select
+        {{ literal(list.id) }} as list_id,
+        {{ list.cooldown_days }} as cooldown_days
+    {%- if not loop.last %}
+
+    union all
+    {% endif %}
+    {%- endfor %}
+),
+
+wanted as (
+    {%- for list in var('lists') %}
+    select
+        {{ literal(list.id) }} as list_id,
+        customer_id,
+        coalesce(owner_id, {{ literal(list.owner) }}) as owner_id,
+        cast({{ list.rank_by }} as double) as rank_value,
+        cast({{ 'null' if list.max_rows_per_owner is none else list.max_rows_per_owner }} as integer) as max_rows_per_owner,
+        -- The arm is drawn from the customer's own id, so nobody ever changes sides.
+        case
+            when {{ hash_fraction("'arm|" ~ list.id ~ "|' || customer_id") }} < {{ list.holdout_pct / 100 }} then 'control'
+            else 'treat'
+        end as arm
+    from candidates
+    where ({{ list.when }})
+    {%- if not loop.last %}
+
+    union all
+    {% endif %}
+    {%- endfor %}
+),
+
+-- An owner's capacity counts before the arms are drawn, so that both arms are cut at the same value.
+ranked as (
+    select
+        *,
+        row_number() over (partition by list_id order by rank_value desc nulls last, customer_id) as place,
+        row_number() over (partition by list_id, owner_id order by rank_value desc nulls last, customer_id) as owner_place
+    from wanted
+),
+
+members as (
+    select
+        *,
+        row_number() over (partition by list_id order by place) as priority_rank
+    from ranked
+    where owner_place <= max_rows_per_owner or max_rows_per_owner is null
+),
+
+-- An alert lasts until its customer has been off the list for the whole cooldown.
+open_alerts as (
+    select previous_members.*
+    from previous_members
+    inner join lists
+        on previous_members.list_id = lists.list_id
+    where previous_members.left_on is null
+        or {{ days_between('previous_members.left_on', tonight()) }} < lists.cooldown_days
+),
+
+listed as (
+    select
+        members.list_id,
+        members.customer_id,
+        coalesce(
+            open_alerts.alert_id,
+            {{ stable_id(["members.list_id", "members.customer_id", "cast(" ~ tonight() ~ " as " ~ dbt.type_string() ~ ")"]) }}
+        ) as alert_id,
+        case when open_alerts.alert_id is null then 'new' else 'continuing' end as state,
+        coalesce(open_alerts.arm, members.arm) as arm,
+        members.owner_id,
+        cast(members.priority_rank as integer) as priority_rank,
+        coalesce(open_alerts.entered_on, {{ tonight() }}) as entered_on,
+        cast(null as date) as left_on
+    from members
+    left join open_alerts
+        on members.list_id = open_alerts.list_id
+        and members.customer_id = open_alerts.customer_id
+),
+
+resolved as (
+    select
+        open_alerts.list_id,
+        open_alerts.customer_id,
+        open_alerts.alert_id,
+        'resolved' as state,
+        open_alerts.arm,
+        open_alerts.owner_id,
+        cast(null as integer) as priority_rank,
+        open_alerts.entered_on,
+        coalesce(open_alerts.left_on, {{ tonight() }}) as left_on
+    from open_alerts
+    left join members
+        on open_alerts.list_id = members.list_id
+        and open_alerts.customer_id = members.customer_id
+    where members.customer_id is null
+),
+
+all_members as (
+    select * from listed
+
+    union all
+
+    select * from resolved
+),
+
+final as (
+    select
+        {{ tonight() }} as as_of,
+        all_members.list_id,
+        all_members.customer_id,
+        all_members.alert_id,
+        all_members.state,
+        all_members.arm,
+        all_members.owner_id,
+        all_members.priority_rank,
+        risk.reason_1,
+        risk.reason_2,
+        risk.reason_3,
+        risk.risk_level,
+        risk.risk_score,
+        risk.value_at_risk,
+        all_members.entered_on,
+        all_members.left_on
+    from all_members
+    left join risk
+        on all_members.customer_id = risk.customer_id
+)
+
+select * from final

@@ -1,0 +1,38 @@
+with source as (
+    select * from {{ source('raw', 'order_lines') }}
+),
+
+renamed as (
+    select
+        -- ids
+        source_system,
+        source,
+        order_id as source_order_id,
+        {{ dbt.safe_cast('line_no', 'integer') }} as source_line_no,
+        product_id,
+        delivery_id,
+        record_no,
+
+        -- strings
+        description,
+        category,
+        {{ row_hash(['product_id', 'description', 'category', 'quantity', 'unit_price', 'net_amount', 'cost_amount']) }} as row_hash,
+        {{ first_cast_error(amounts=['quantity', 'unit_price', 'net_amount', 'cost_amount']) }} as cast_error,
+        coalesce(quantity, unit_price, net_amount, cost_amount) as cast_error_value,
+
+        -- numerics
+        {{ as_amount('quantity') }} as quantity,
+        {{ as_amount('unit_price') }} as unit_price,
+        -- A line that does not show its total is worth quantity times price.
+        coalesce(
+            {{ as_amount('net_amount') }},
+            cast({{ as_amount('quantity') }} * {{ as_amount('unit_price') }} as decimal(18, 4))
+        ) as net_amount,
+        {{ as_amount('cost_amount') }} as cost_amount,
+
+        -- timestamps
+        {{ version_at() }} as version_at
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,13 @@
+"""Statistical models of buying and spending, as plain estimators on arrays.
+
+Belongs here: probability models and their estimation in numpy and scipy. Does not belong here: tables, files,
+databases, orchestration, business thresholds. The estimators follow scikit-learn's shape (``fit`` returns the
+object, fitted state ends in an underscore) and the vocabulary of the field (``frequency``, ``recency``,
+``T``).
+"""
+
+from models.bg_nbd import BetaGeoNBD
+from models.gamma_gamma import GammaGamma
+from models.mbg_nbd import ModifiedBetaGeoNBD
+
+__all__ = ["BetaGeoNBD", "GammaGamma", "ModifiedBetaGeoNBD"]

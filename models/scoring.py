@@ -1,0 +1,150 @@
+"""From distinct purchase histories to everything a night publishes about them.
+
+Belongs here: which models are fitted, in which order, and what is computed from them per distinct state. Does not belong here: the models
+themselves (their own modules), customers, margins, currencies (SQL).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.bg_nbd import BetaGeoNBD
+from models.gamma_gamma import GammaGamma
+from models.mbg_nbd import ModifiedBetaGeoNBD
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["ModelFit", "Scores", "score_states"]
+
+DAYS_PER_YEAR = 365.0
+#: Purchases are discounted to today in steps of about a month, each from its middle.
+MONTHS_PER_YEAR = 12
+DRAWS = 400
+#: Shape of spend where nobody has bought twice; it only decides how wide the interval is.
+UNKNOWN_SPEND = {"p": 6.0, "q": 4.0}
+
+
+@dataclass(frozen=True)
+class ModelFit:
+    """What one fit found: parameter, value and standard error by name, the total log-likelihood, and the status."""
+
+    model: str
+    parameters: dict[str, float]
+    standard_errors: dict[str, float]
+    log_likelihood: float
+    status: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of n distinct states.
+
+    Attributes
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        Probabilities in [0, 1]; orders are purchase occasions; spend ratios are multiples of the expected spend per occasion.
+    spend : GammaGamma
+        The model of spend per occasion.
+    fits : list of ModelFit
+        The churn model, its plainer sibling for comparison, and the spend model.
+    """
+
+    columns: dict[str, NDArray[np.float64] | NDArray[np.str_]]
+    spend: GammaGamma
+    fits: list[ModelFit]
+
+
+def score_states(
+    frequency: ArrayLike,
+    recency: ArrayLike,
+    age: ArrayLike,
+    customers: ArrayLike,
+    *,
+    spend_frequency: ArrayLike,
+    spend_value: ArrayLike,
+    mean_spend: float,
+    horizon_days: float,
+    discount_rate_year: float,
+) -> Scores:
+    """Fit the models on all states and score each state once.
+
+    Parameters
+    ----------
+    frequency, recency, age : array_like, shape (n,)
+        Repeat purchase occasions (count), first to last occasion and first occasion to today, both in days.
+    customers : array_like, shape (n,)
+        How many customers share the state.
+    spend_frequency, spend_value : array_like, shape (m,)
+        Repeat occasions and mean value of a repeat occasion (money) of the customers who came back.
+    mean_spend : float
+        Mean value of all occasions (money): stands for the expected spend while too few have come back.
+    horizon_days : float
+        Horizon of the churn probability.
+    discount_rate_year : float
+        Effective yearly rate, such as 0.08.
+
+    Returns
+    -------
+    Scores
+        Every value is finite, also for no states at all.
+
+    References
+    ----------
+    Batislam, Denizel & Filiztekin (2007), IJRM 24(3), for the modified BG/NBD; Fader & Hardie (2013) for Gamma-Gamma.
+    """
+    histories = tuple(np.asarray(values, dtype=np.float64) for values in (frequency, recency, age))
+    weights = np.asarray(customers, dtype=np.float64)
+    churn = ModifiedBetaGeoNBD().fit(*histories, weights=weights)
+    plain = BetaGeoNBD().fit(*histories, weights=weights)
+    fitted_spend = GammaGamma().fit(spend_frequency, spend_value)
+    spend = fitted_spend
+    if fitted_spend.status_ == "too_few_repeaters":
+        p, q = UNKNOWN_SPEND["p"], UNKNOWN_SPEND["q"]
+        scale = mean_spend if np.isfinite(mean_spend) and mean_spend > 0 else 1.0
+        spend = GammaGamma.from_params(p=p, q=q, v=scale * (q - 1) / p)
+
+    orders_90d, discounted_90d = _discounted_purchases(churn, histories, 90.0, discount_rate_year)
+    orders_365d, discounted_365d = _discounted_purchases(churn, histories, DAYS_PER_YEAR, discount_rate_year)
+    if_alive = churn.expected_purchases_if_alive(DAYS_PER_YEAR, *histories)
+    discount_factor = np.divide(
+        discounted_365d, orders_365d, out=np.ones_like(orders_365d), where=orders_365d > 0
+    )
+    ratios = churn.spend_ratio_quantiles(DAYS_PER_YEAR, *histories, spend=spend, draws=DRAWS)
+    status = "rule_only" if churn.status_ == "too_few_repeaters" else "model"
+    columns: dict[str, NDArray[np.float64] | NDArray[np.str_]] = {
+        "p_alive": churn.probability_alive(*histories),
+        "p_no_purchase": churn.probability_no_purchase(horizon_days, *histories),
+        "expected_orders_90d": orders_90d,
+        "expected_orders_365d": orders_365d,
+        "discounted_orders_90d": discounted_90d,
+        "discounted_orders_365d": discounted_365d,
+        "discounted_orders_365d_if_alive": if_alive * discount_factor,
+        "discounted_spend_ratio_365d_low": ratios[:, 0] * discount_factor,
+        "discounted_spend_ratio_365d_high": ratios[:, 1] * discount_factor,
+        "prediction_status": np.full(len(weights), status),
+    }
+    fits = [
+        ModelFit(name, model.params_, model.standard_errors_, model.log_likelihood_, model.status_)
+        for name, model in (("mbg_nbd", churn), ("bg_nbd", plain), ("gamma_gamma", fitted_spend))
+    ]
+    return Scores(columns, spend, fits)
+
+
+def _discounted_purchases(
+    model: ModifiedBetaGeoNBD, histories: tuple[NDArray[np.float64], ...], days: float, rate: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Expected purchases within `days`, as they are and discounted to today."""
+    steps = max(1, round(days / DAYS_PER_YEAR * MONTHS_PER_YEAR))
+    ends = np.linspace(0.0, days, steps + 1)
+    middles = (ends[:-1] + ends[1:]) / 2
+    reached = np.zeros_like(histories[0])
+    discounted = np.zeros_like(histories[0])
+    for end, middle in zip(ends[1:], middles, strict=True):
+        by_then = model.expected_purchases(end, *histories)
+        discounted += (by_then - reached) * (1 + rate) ** (-middle / DAYS_PER_YEAR)
+        reached = by_then
+    return reached, discounted

@@ -1,0 +1,150 @@
+"""How the command line talks: progress while a night runs, and tables afterwards.
+
+Belongs here: turning outcomes, releases and findings into text. Does not belong here: commands and their
+options (``cli.py``), or finding anything out.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from orchestration.doctor import Finding
+    from orchestration.nightly import Outcome
+    from warehouse.releases import Release
+
+_FIGURES = {"customers": "customers", "orders": "orders", "list_members": "list members"}
+
+
+@contextmanager
+def progress(*, debug: bool) -> Iterator[None]:
+    """Show the project's log on standard error: coloured for a person, plain for a file or a mail from cron.
+
+    Parameters
+    ----------
+    debug : bool
+        Also show what is only of use to a developer.
+    """
+    logger = logging.getLogger("keeprate")
+    handler = _handler()
+    before = (logger.level, logger.propagate)
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+    # Another handler above, such as Dagster's, would print every line twice.
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def print_outcome(outcome: "Outcome", row_counts: dict[str, int]) -> None:
+    """Print what a night did: steps with rows and seconds, figures, where to look, and the verdict last.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What the night returned.
+    row_counts : dict of str to int
+        Rows of each published table; empty if nothing was published.
+    """
+    console = _console()
+    if outcome.steps:
+        table = Table("step", box=SIMPLE_HEAD)
+        table.add_column("rows", justify="right")
+        table.add_column("seconds", justify="right")
+        for step in outcome.steps:
+            rows = "" if step.rows is None else f"{step.rows:,}"
+            table.add_row(step.name, rows, f"{step.seconds:.1f}")
+        console.print(table)
+    figures = [f"{row_counts[table]:,} {name}" for table, name in _FIGURES.items() if table in row_counts]
+    if figures:
+        _line(console, " · ".join(figures))
+    width = max(map(len, outcome.where), default=0)
+    for name, path in outcome.where.items():
+        _line(console, f"{name:<{width}}  {path}")
+    for warning in outcome.warnings:
+        _line(console, f"Warning: {warning}")
+    for reason in outcome.reasons:
+        _line(console, f"- {reason}")
+    _line(console, verdict(outcome))
+
+
+def verdict(outcome: "Outcome") -> str:
+    """Say in a sentence or two what became of a night."""
+    day = f" as of {outcome.as_of}" if outcome.as_of else ""
+    match outcome.kind:
+        case "published" if outcome.served:
+            return f"Published release {outcome.release}{day}; it is served now."
+        case "published":
+            return (
+                f"Published release {outcome.release}{day}, but another one is pinned and still served. "
+                "Run `keeprate unpin` to serve the newest."
+            )
+        case "backfilled":
+            return f"Backfilled{day}: its state is in the history; a later day is served and did not change."
+        case "refused":
+            return f"Refused{day}: nothing was published, what was served before still is."
+        case _:
+            return f"Failed{day}: what was served before still is."
+
+
+def print_releases(releases: Sequence["Release"], pinned: int | None) -> None:
+    """Print the releases of a home, newest first."""
+    console = _console()
+    if not releases:
+        _line(console, "Nothing is published yet; `keeprate run` publishes the first release.")
+        return
+    table = Table("release", "as of", "published (UTC)", "run", "", box=SIMPLE_HEAD)
+    for release in reversed(releases):
+        marks = [
+            *(["served"] if release.served else []),
+            *(["pinned"] if release.seq == pinned else []),
+        ]
+        table.add_row(
+            str(release.seq),
+            release.as_of.isoformat(),
+            f"{release.published_at:%Y-%m-%d %H:%M}",
+            release.run_id,
+            ", ".join(marks),
+        )
+    console.print(table)
+
+
+def print_finding(finding: "Finding") -> None:
+    """Print one finding of the doctor."""
+    mark = "[green]✓[/]" if finding.ok else "[red]✗[/]"
+    console = _console()
+    console.print(mark, end=" ")
+    _line(console, finding.what)
+    if finding.advice:
+        _line(console, f"  → {finding.advice}")
+
+
+def _line(console: Console, text: str) -> None:
+    """Print a line as it is: whole paths to copy, and no square bracket taken for markup."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def _console() -> Console:
+    return Console(file=sys.stdout, highlight=False)
+
+
+def _handler() -> logging.Handler:
+    if sys.stderr.isatty():
+        from rich.logging import RichHandler
+
+        return RichHandler(
+            console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S", rich_tracebacks=False
+        )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    return handler

@@ -1,0 +1,56 @@
+"""Reading ``config/business.yml`` into checked rules.
+
+Here belongs the order of the steps only: YAML in ``rules/document.py``, shape in ``rules/schema.py``, what
+lies between fields in ``rules/checks.py``, sentences in ``rules/wording.py``.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rules.checks import Finding, cross_checks
+from rules.document import Document, read_document
+from rules.errors import Problem, RulesError
+from rules.schema import Rules
+from rules.wording import shape_findings
+
+
+def load(path: Path) -> Rules:
+    """Read and check a rules file.
+
+    Parameters
+    ----------
+    path : Path
+        A YAML file that is complete in itself.
+
+    Returns
+    -------
+    Rules
+        Immutable and wholly checked, the conditions of lists included.
+
+    Raises
+    ------
+    RulesError
+        If the file cannot be read or breaks a rule; names every problem with its line and what to do.
+    """
+    document = read_document(path)
+    if not isinstance(document.value, dict):
+        message = "must consist of sections such as business and churn; start from config/business.yml"
+        raise RulesError([Problem(path, 1, message)])
+    try:
+        # By way of JSON, since strict reading of Python values refuses a list where a tuple is declared.
+        rules = Rules.model_validate_json(json.dumps(document.value))
+    except ValidationError as error:
+        raise _error(path, document, shape_findings(error)) from None
+    if findings := cross_checks(rules):
+        raise _error(path, document, findings)
+    return rules
+
+
+def _error(path: Path, document: Document, findings: Iterable[Finding]) -> RulesError:
+    return RulesError(
+        Problem(path, document.line(location), f"{document.name(location)} {clause}")
+        for location, clause in findings
+    )

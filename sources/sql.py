@@ -1,0 +1,44 @@
+"""Small helpers for SQL text and for running it.
+
+Belongs here: quoting, and the two ways of asking a connection. Does not belong here: any particular query.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+__all__ = ["ask", "file_list", "literal", "name", "run"]
+
+
+def literal(value: str | int | Path | None) -> str:
+    """Write a value as an SQL literal."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def name(identifier: str) -> str:
+    """Quote an identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def file_list(files: Iterable[Path]) -> str:
+    """Write paths as an SQL list of strings."""
+    return "[" + ", ".join(literal(file) for file in files) + "]"
+
+
+def run(con: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Run a statement to its end.
+
+    DuckDB 2 streams results, and a connection with an unread result refuses other work.
+    """
+    con.execute(query).fetchall()
+
+
+def ask(con: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    """All rows of a query."""
+    return con.execute(query).fetchall()
