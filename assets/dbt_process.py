@@ -1,9 +1,12 @@
 """How dbt is started: in this process, from one parsed project.
 
-Belongs here: parsing, building, translating dbt's events, and the private names this needs. Does not belong here: which tables are built when.
+Belongs here: parsing, building, translating dbt's events, and the private names this needs. Does not belong
+here: which tables are built when.
 
-``DbtCliResource`` is the documented way. It starts a process per call and asks a package index for its version, which costs a night ten
-seconds and a network attempt; dbt's own ``dbtRunner`` costs neither. What is private in it stands in this module alone, guarded by
+``DbtCliResource`` is the documented way. It starts a process per call and asks a package index for its
+version, which costs a night ten
+seconds and a network attempt; dbt's own ``dbtRunner`` costs neither. What is private in it stands in this
+module alone, guarded by
 ``tests/assets/test_dbt_process.py``.
 """
 
@@ -61,7 +64,8 @@ class DbtProcess:
     Parameters
     ----------
     target : Path
-        Folder for the manifest, compiled SQL and logs; it stays the same from night to night, because a changed path costs a full parse.
+        Folder for the manifest, compiled SQL and logs; it stays the same from night to night, because a
+        changed path costs a full parse.
     variables : mapping
         What dbt receives as ``--vars``: the business rules, which change rarely.
     """
@@ -75,7 +79,7 @@ class DbtProcess:
         return self.target / "manifest.json"
 
     def ensure_manifest(self) -> Path:
-        """Parse the project unless the manifest is of exactly these files and rules, and return where it lies."""
+        """Parse the project unless the manifest is of exactly these files and rules; return where it lies."""
         if not self.is_fresh():
             _ = self.manifest
         return self.manifest_file
@@ -84,9 +88,7 @@ class DbtProcess:
         """Whether the manifest on disk was parsed from exactly these files and rules."""
         stamp = self.target / _STAMP
         return (
-            self.manifest_file.exists()
-            and stamp.exists()
-            and stamp.read_text(encoding="utf-8") == self._fingerprint()
+            self.manifest_file.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == self._fingerprint()
         )
 
     @cached_property
@@ -97,7 +99,7 @@ class DbtProcess:
         (self.target / _STAMP).write_text(self._fingerprint(), encoding="utf-8")
         return result
 
-    def build(self, context: dg.AssetExecutionContext, *, select: str | None, exclude: str) -> BuildReport:
+    def build(self, context: dg.AssetExecutionContext, *, select: str) -> BuildReport:
         """Build and test the selected tables.
 
         Unit tests are left to ``make test``: they test formulas, which do not change at night.
@@ -112,24 +114,17 @@ class DbtProcess:
             if event.info.name in _RESULTS:
                 seen.append(MessageToDict(event, preserving_proto_field_name=True))
 
-        arguments = [
-            "build",
-            *self._arguments(),
-            "--exclude-resource-type",
-            "unit_test",
-            "--indirect-selection",
-            "buildable",
-        ]
-        arguments += ["--select", select] if select else []
-        arguments += ["--exclude", exclude] if exclude else []
+        arguments = ["build", *self._arguments(), "--select", select]
+        # Buildable: a test that needs tables of both steps is run by the second.
+        arguments += ["--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"]
         with _closing_database():
             results = self._invoke(arguments, keep)
         events = [
             event
             for raw in seen
-            for event in DbtCoreCliEventMessage(
-                raw_event=raw, event_history_metadata={}
-            ).to_default_asset_events(manifest, context=context, target_path=self.target)
+            for event in DbtCoreCliEventMessage(raw_event=raw, event_history_metadata={}).to_default_asset_events(
+                manifest, context=context, target_path=self.target
+            )
         ]
         failed_tests = [_sentence(each) for each in results if each.status == "fail"]
         failed_tables = [_sentence(each) for each in results if each.status == "error"]
@@ -139,10 +134,8 @@ class DbtProcess:
         from dbt.cli.main import dbtRunner
 
         parsing = arguments[0] == "parse"
-        runner = dbtRunner(
-            manifest=None if parsing else self.manifest, callbacks=[callback] if callback else []
-        )
-        outcome = runner.invoke(["--no-version-check", "--quiet", "--log-level-file", "info", *arguments])
+        runner = dbtRunner(manifest=None if parsing else self.manifest, callbacks=[callback] if callback else [])
+        outcome = runner.invoke(["--no-version-check", "--log-level", "none", "--log-level-file", "info", *arguments])
         if outcome.exception is not None:
             raise TablesFailedError(" ".join(str(outcome.exception).split())) from outcome.exception
         return outcome.result
@@ -165,15 +158,16 @@ class DbtProcess:
 def _sentence(result: Any) -> str:
     """What failed, in one line, without the rows it failed on."""
     node, message = result.node, " ".join((result.message or "").split())
-    if node.resource_type == "test":
-        tested = getattr(node, "attached_node", None) or node.name
-        return f"dbt test {node.name} on {str(tested).rpartition('.')[2]} failed: {message}; read {node.original_file_path}"
-    return f"the table {node.name} could not be built: {message}"
+    if node.resource_type != "test":
+        return f"the table {node.name} could not be built: {message}"
+    if result.status == "error":
+        return f"the dbt test {node.name} could not be evaluated: {message}"
+    return f"dbt test {node.name} failed: {message}; its query is {node.original_file_path}"
 
 
 @contextmanager
 def _closing_database() -> Iterator[None]:
-    """Close the database that dbt keeps open for as long as the process lives, else nobody here can open it otherwise."""
+    """Close the database that dbt keeps open while the process lives: nobody here could open it otherwise."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     try:

@@ -43,6 +43,7 @@ def report(con: duckdb.DuckDBPyConnection, result: GateResult) -> dg.AssetCheckR
 def gate_rows(con: duckdb.DuckDBPyConnection) -> list[tuple[str, ...]]:
     """Every verdict of tonight's gates so far, in the order of ``expectations.RESULT_COLUMNS``."""
     gates = con.execute(
-        "select table_name from duckdb_tables() where schema_name = 'run' and starts_with(table_name, 'gate_') order by 1"
+        "select table_name from duckdb_tables() "
+        "where schema_name = 'run' and starts_with(table_name, 'gate_') order by 1"
     ).fetchall()
     return [row for (gate,) in gates for row in con.execute(f'select * from run."{gate}"').fetchall()]

@@ -1,13 +1,14 @@
 """The lists as files, and the gate on every row of them.
 
-Belongs here: writing what leaves the building into the unfinished release. Does not belong here: who is on a list (SQL) and how it is delivered.
+Belongs here: writing what leaves the building into the unfinished release. Does not belong here: who is on
+a list (SQL) and how it is delivered.
 """
 
 import shutil
 
 import dagster as dg
 
-from assets.night import OWNERS, POOL, Night, io_retries, step
+from assets.night import ONE_RUN_PER_DAY, OWNERS, POOL, Night, io_retries, step
 
 __all__ = ["RESTRICTED_TABLES", "list_asset", "list_gate_check"]
 
@@ -30,6 +31,7 @@ def list_asset(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         owners=OWNERS,
         kinds={"csv", "parquet"},
         partitions_def=partitions_def,
+        backfill_policy=ONE_RUN_PER_DAY,
         pool=POOL,
     )
     def lists(context: dg.AssetExecutionContext, night: Night) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -37,16 +39,14 @@ def list_asset(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         from warehouse.releases import RESTRICTED, new_work
 
         with step("lists") as done, io_retries():
-            shutil.rmtree(night.paths.work / context.run_id, ignore_errors=True)
-            restricted = new_work(night.paths, context.run_id) / RESTRICTED
+            shutil.rmtree(night.paths.work / context.run.run_id, ignore_errors=True)
+            restricted = new_work(night.paths, context.run.run_id) / RESTRICTED
             counts = {}
             with night.build(read_only=True) as con:
                 for wanted in night.rules.lists:
                     counts[wanted.id] = write_list(con, wanted.id, restricted / "lists")
                 for table, order in RESTRICTED_TABLES.items():
-                    write_parquet(
-                        con, f"select * from core.{table} order by {order}", restricted / f"{table}.parquet"
-                    )
+                    write_parquet(con, f"select * from core.{table} order by {order}", restricted / f"{table}.parquet")
             done["count"] = sum(counts.values())
         return dg.MaterializeResult(metadata={"dagster/row_count": sum(counts.values()), **counts})
 

@@ -1,6 +1,7 @@
 """What every step of one night shares: the home, the rules, the lock.
 
-Belongs here: the resource, and the few words all assets use alike (owners, partitions, retries). Does not belong here: any step itself.
+Belongs here: the resource, and the few words all assets use alike (owners, partitions, retries). Does not
+belong here: any step itself.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -25,10 +27,24 @@ from warehouse.releases import recover
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["MEMORY_LIMIT", "OWNERS", "POOL", "Night", "as_of_of", "io_retries", "nightly_partitions", "step"]
+__all__ = [
+    "MEMORY_LIMIT",
+    "ONE_RUN_PER_DAY",
+    "OWNERS",
+    "POOL",
+    "Night",
+    "as_of_of",
+    "io_retries",
+    "nightly_partitions",
+    "step",
+]
 
 #: Who is asked about a table; a release carries it into the catalogue.
 OWNERS = ["team:data-engineering"]
+#: A backfill computes its days one run at a time, each as its own night would have.
+ONE_RUN_PER_DAY = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+# Dagster calls this parameter beta at every use.
+warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
 #: One process may write the build file.
 POOL = "build_file"
 #: For DuckDB; what does not fit is spilled to disk.

@@ -1,6 +1,7 @@
 """Between the two table steps: fit the models, score every distinct state.
 
-Belongs here: reading states, writing scores, showing how they are distributed. Does not belong here: statistics, or a customer.
+Belongs here: reading states, writing scores, showing how they are distributed. Does not belong here:
+statistics, or a customer.
 """
 
 import base64
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.night import OWNERS, POOL, Night, step
+from assets.night import ONE_RUN_PER_DAY, OWNERS, POOL, Night, step
 from warehouse.build import replace_table, replace_table_from_numpy
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
             for name, text in _DESCRIPTIONS.items()
         ],
         partitions_def=partitions_def,
+        backfill_policy=ONE_RUN_PER_DAY,
         pool=POOL,
     )
     def predictions(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
@@ -71,9 +73,7 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
                 "where as_of = (select max(as_of) from run.as_of_dates) and repeat_occasions > 0 order by all"
             ).fetchnumpy()
             # Money is summed as decimal; a sum of doubles would depend on the number of threads.
-            occasions, turnover = con.execute(
-                "select count(*), sum(amount) from core.customer_occasions"
-            ).fetchall()[0]
+            occasions, turnover = con.execute("select count(*), sum(amount) from core.customer_occasions").fetchall()[0]
             scores = score_states(
                 states["frequency"],
                 states["recency_days"],

@@ -1,6 +1,7 @@
 """First step: from exports in the landing folder to raw feeds in the build file, and the gate on them.
 
-Belongs here: calling ``sources`` and registering its files, with the parameters of the run beside them. Does not belong here: reading or
+Belongs here: calling ``sources`` and registering its files, with the parameters of the run beside them.
+Does not belong here: reading or
 judging a file.
 """
 
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.night import MEMORY_LIMIT, OWNERS, POOL, Night, as_of_of, io_retries, step
+from assets.night import MEMORY_LIMIT, ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
 from sources import SourceDefaults, canonical_feeds
 from warehouse.build import FeedFiles, register_raw, replace_table, write_run_tables
 
@@ -63,7 +64,7 @@ def load_exports(night: Night) -> "LoadResult":
 
 
 def latest_day(night: Night) -> date | None:
-    """The last business day on which anything was ordered, by what has been delivered so far; None without any order."""
+    """The last business day with an order, by what has been delivered so far; None without any order."""
     from warehouse.connection import connect
 
     orders = load_exports(night).feeds["orders"]
@@ -91,6 +92,7 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
             for name, text in described.items()
         ],
         partitions_def=partitions_def,
+        backfill_policy=ONE_RUN_PER_DAY,
         pool=POOL,
     )
     def raw_feeds(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
@@ -101,9 +103,7 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         previous = _previous_list_state(night, as_of)
         with night.build() as con:
             _forget_verdicts(con)
-            register_raw(
-                con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()}
-            )
+            register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
             write_run_tables(
                 con,
                 as_of_dates=[(as_of, "tonight")],
@@ -116,15 +116,9 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 "run",
                 "refusals",
                 REFUSALS,
-                [
-                    (each.file, each.source, each.message, each.on_refused == "skip")
-                    for each in result.refusals
-                ],
+                [(each.file, each.source, each.message, each.on_refused == "skip") for each in result.refusals],
             )
-            counts = {
-                name: con.execute(f'select count(*) from raw."{name}"').fetchall()[0][0]
-                for name in result.feeds
-            }
+            counts = {name: con.execute(f'select count(*) from raw."{name}"').fetchall()[0][0] for name in result.feeds}
         for name, files in result.feeds.items():
             yield dg.MaterializeResult(
                 asset_key=["raw", name],

@@ -1,6 +1,7 @@
 """Last step: everything that was built and judged becomes one release, or one more day of history.
 
-Belongs here: collecting what goes into a release. Does not belong here: the protocol of publishing (``warehouse``).
+Belongs here: collecting what goes into a release. Does not belong here: the protocol of publishing
+(``warehouse``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from assets.gates import gate_rows
-from assets.night import OWNERS, POOL, Night, as_of_of, io_retries, step
+from assets.night import ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
 from assets.tables import dbt_process, mart_keys
 from warehouse.build import replace_table
 
@@ -20,9 +21,7 @@ __all__ = ["release_asset"]
 _GATE_KEY = ["gate", "check", "table_name", "column_name"]
 
 
-def release_asset(
-    marts: Sequence[dg.AssetKey], partitions_def: dg.PartitionsDefinition[str]
-) -> dg.AssetsDefinition:
+def release_asset(marts: Sequence[dg.AssetKey], partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """Build the asset of the release.
 
     Parameters
@@ -41,6 +40,7 @@ def release_asset(
         owners=OWNERS,
         kinds={"duckdb", "parquet"},
         partitions_def=partitions_def,
+        backfill_policy=ONE_RUN_PER_DAY,
         # The gates have passed by now; whether the release is in time is a question of the clock on the wall.
         freshness_policy=dg.FreshnessPolicy.time_window(
             fail_window=timedelta(hours=36), warn_window=timedelta(hours=28)
@@ -68,7 +68,7 @@ def _publish(context: dg.AssetExecutionContext, night: Night) -> dict[str, Any] 
     from warehouse.releases import STATES, add_history_state, publish, serves_later
 
     paths, as_of = night.paths, as_of_of(context)
-    work = paths.work / context.run_id
+    work = paths.work / context.run.run_id
     state = work / STATES / state_name(as_of)
     state.parent.mkdir(exist_ok=True)
     with night.build() as con:
@@ -88,13 +88,12 @@ def _publish(context: dg.AssetExecutionContext, night: Night) -> dict[str, Any] 
         paths,
         work,
         {
-            "run_id": context.run_id,
+            "run_id": context.run.run_id,
             "as_of": as_of,
             "code_version": version("keeprate"),
             "config_hash": night.rules.hash,
             "inputs": [
-                dict(zip(("delivery_id", "source", "file", "feed", "records"), each, strict=True))
-                for each in inputs
+                dict(zip(("delivery_id", "source", "file", "feed", "records"), each, strict=True)) for each in inputs
             ],
             "gates": [dict(zip(RESULT_COLUMNS, each, strict=True)) for each in gates],
         },

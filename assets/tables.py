@@ -1,6 +1,7 @@
 """The tables that are SQL: two dbt steps around the predictions, and the gate on the warehouse.
 
-Belongs here: which tables are built in which step, and what Dagster shows of them. Does not belong here: SQL, or how dbt is started.
+Belongs here: which tables are built in which step, and what Dagster shows of them. Does not belong here:
+SQL, or how dbt is started.
 """
 
 import json
@@ -12,11 +13,11 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from assets.dbt_process import DbtProcess, TablesFailedError, TestsFailedError
-from assets.night import OWNERS, POOL, Night, step
+from assets.night import ONE_RUN_PER_DAY, OWNERS, POOL, Night, step
 
-__all__ = ["AFTER_SCORES", "dbt_process", "mart_keys", "table_assets", "warehouse_gate_check"]
+__all__ = ["AFTER_SCORES", "BEFORE_SCORES", "dbt_process", "mart_keys", "table_assets", "warehouse_gate_check"]
 
-AFTER_SCORES = "tag:after_scores"
+BEFORE_SCORES, AFTER_SCORES = "tag:before_scores", "tag:after_scores"
 _GROUPS = {"staging": "staging", "core": "core", "marts": "marts"}
 
 
@@ -49,35 +50,32 @@ def mart_keys(manifest_file: Path) -> dict[str, list[str]]:
     }
 
 
-def table_assets(
-    process: DbtProcess, partitions_def: dg.PartitionsDefinition[str]
-) -> list[dg.AssetsDefinition]:
+def table_assets(process: DbtProcess, partitions_def: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """Build the two dbt steps: what the predictions need, and what needs the predictions."""
     translator = Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
     common: dict[str, Any] = {
         "manifest": process.ensure_manifest(),
         "partitions_def": partitions_def,
+        "backfill_policy": ONE_RUN_PER_DAY,
         "dagster_dbt_translator": translator,
         "pool": POOL,
     }
 
-    @dbt_assets(name="tables_before_scores", exclude=f"{AFTER_SCORES} resource_type:unit_test", **common)
+    @dbt_assets(name="tables_before_scores", select=BEFORE_SCORES, exclude="resource_type:unit_test", **common)
     def tables_before_scores(context: dg.AssetExecutionContext, night: Night) -> Iterator[Any]:
-        yield from _built(context, night, "tables before scores", select=None, exclude=AFTER_SCORES)
+        yield from _built(context, night, "tables before scores", select=BEFORE_SCORES)
 
     @dbt_assets(name="tables_after_scores", select=AFTER_SCORES, exclude="resource_type:unit_test", **common)
     def tables_after_scores(context: dg.AssetExecutionContext, night: Night) -> Iterator[Any]:
-        yield from _built(context, night, "tables after scores", select=AFTER_SCORES, exclude="")
+        yield from _built(context, night, "tables after scores", select=AFTER_SCORES)
 
     return [tables_before_scores, tables_after_scores]
 
 
-def _built(
-    context: dg.AssetExecutionContext, night: Night, name: str, *, select: str | None, exclude: str
-) -> Iterator[Any]:
+def _built(context: dg.AssetExecutionContext, night: Night, name: str, *, select: str) -> Iterator[Any]:
     process = dbt_process(night.paths.root, night.dbt_vars)
     with step(name) as done:
-        report = process.build(context, select=select, exclude=exclude)
+        report = process.build(context, select=select)
         facts = _facts(night)
         done["count"] = sum(rows for rows, _ in facts.values())
     for event in report.events:
@@ -89,7 +87,7 @@ def _built(
 
 
 def _facts(night: Night) -> dict[str, tuple[int, dg.TableSchema]]:
-    """Rows and columns of every table of the build file, by name: dbt-duckdb's own way leaves its database open."""
+    """Rows and columns of every table of the build file; dagster-dbt's own way leaves its database open."""
     with night.build(read_only=True) as con:
         tables = con.execute(
             "select schema_name, table_name from duckdb_tables() where schema_name in ('core', 'marts') order by all"
@@ -105,17 +103,13 @@ def _facts(night: Night) -> dict[str, tuple[int, dg.TableSchema]]:
     return {
         table: (
             rows,
-            dg.TableSchema(
-                [dg.TableColumn(column, kind) for owner, column, kind in columns if owner == table]
-            ),
+            dg.TableSchema([dg.TableColumn(column, kind) for owner, column, kind in columns if owner == table]),
         )
         for table, rows in counts.items()
     }
 
 
-def _with_facts(
-    event: Any, facts: Mapping[str, tuple[int, dg.TableSchema]], context: dg.AssetExecutionContext
-) -> Any:
+def _with_facts(event: Any, facts: Mapping[str, tuple[int, dg.TableSchema]], context: dg.AssetExecutionContext) -> Any:
     """Add row count and schema to the materialisation of a table."""
     if not isinstance(event, dg.Output):
         return event

@@ -1,6 +1,7 @@
 """Lists as twin files: a CSV that a person opens in a spreadsheet, a Parquet that a machine reads.
 
-Belongs here: encoding, quoting, and what a spreadsheet must not execute. Does not belong here: columns and rows (SQL decides those).
+Belongs here: encoding, quoting, and what a spreadsheet must not execute. Does not belong here: columns and
+rows (SQL decides those).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTROL", "write_list", "write_parquet"]
 
-#: Suffix of the file that holds the customers nobody may contact, so that the effect of the others can be measured.
+#: Suffix of the file that holds the customers nobody may contact, so that the effect of the others can be
+#: measured.
 CONTROL = "control"
 # A spreadsheet takes a cell that begins so for a formula; full-width signs count too (OWASP, CSV injection).
 _FORMULA = r"^[\s\x00]*[=+\-@＝＋－＠\t\r]"
@@ -29,7 +31,8 @@ def write_list(con: duckdb.DuckDBPyConnection, list_id: str, folder: Path) -> in
     con : DuckDBPyConnection
         The build file.
     list_id : str
-        The list; it names the files: ``<list_id>.csv`` and ``.parquet`` for those who are to be contacted, and
+        The list; it names the files: ``<list_id>.csv`` and ``.parquet`` for those who are to be contacted,
+        and
         ``<list_id>.control.parquet`` for those who are not.
     folder : Path
         Where to write; made if it is missing.

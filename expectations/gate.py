@@ -283,9 +283,7 @@ def _require_columns(gate: str, frame: pd.DataFrame, expectations: Sequence[Expe
 
 def _exception_message(exception_info: Any) -> str:
     """The first message in one line; the information is keyed by metric when it was a metric that raised."""
-    single = (
-        exception_info if "exception_message" in exception_info else next(iter(exception_info.values()), {})
-    )
+    single = exception_info if "exception_message" in exception_info else next(iter(exception_info.values()), {})
     return _one_line(str(single.get("exception_message") or "it has no result"))
 
 
@@ -300,15 +298,20 @@ def _outcome(stated: Expectation, verdict: _Verdict) -> Outcome:
 def _observed(stated: Expectation, result: Mapping[str, Any]) -> str:
     """What an expectation on every row saw; rows are counted from 1, in the order of the frame."""
     if "observed_value" in result:
-        return f"{result['observed_value']:,} rows"
+        return count_of_rows(result["observed_value"])
     rows, offending = result["element_count"], result["unexpected_count"]
     if not offending:
-        return f"{rows:,} rows"
+        return count_of_rows(rows)
     positions = ", ".join(str(index + 1) for index in result["unexpected_index_list"][:_EXAMPLES])
     more = ", …" if offending > _EXAMPLES else ""
     values = list(dict.fromkeys(result["unexpected_list"]))[:_EXAMPLES] if stated.show_values else []
     quoted = f": {', '.join(map(repr, values))}" if values else ""
-    return f"not so in {offending:,} of {rows:,} rows (row {positions}{more}{quoted})"
+    return f"not so in {offending:,} of {count_of_rows(rows)} (row {positions}{more}{quoted})"
+
+
+def count_of_rows(number: int) -> str:
+    """A number of rows in words."""
+    return f"{number:,} row" if number == 1 else f"{number:,} rows"
 
 
 def _one_line(text: str) -> str:

@@ -95,9 +95,7 @@ def list_gate(
     ]
     if frame.empty:
         of_every_row = [replace(stated, unavailable="no list has a row") for stated in of_every_row]
-    return validate(
-        "lists", frame, [*(_size(list_id, limits) for list_id in sorted(list_ids)), *of_every_row]
-    )
+    return validate("lists", frame, [*(_size(list_id, limits) for list_id in sorted(list_ids)), *of_every_row])
 
 
 def _size(list_id: str, limits: Limits) -> Expectation:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from expectations.gate import Expectation, GateResult, validate
+from expectations.gate import Expectation, GateResult, count_of_rows, validate
 from expectations.limits import DEFAULT_LIMITS, Limits
 from expectations.profile import (
     Metric,
@@ -46,9 +46,7 @@ _AS_OF_MARTS = ("customer_rfm", "customer_clv", "churn_risk")
 _RFM_SCORES = ("r_score", "f_score", "m_score")
 
 _REBUILD = "The mart mixes days: run the night again with a full refresh."
-_LATER_EVENTS = (
-    "Check the time zone of the source: what happened later must not change what was true that day."
-)
+_LATER_EVENTS = "Check the time zone of the source: what happened later must not change what was true that day."
 _PLACEHOLDERS = "Such dates are placeholders of the source system: correct them there or leave them empty."
 _RATES = "Deliver fx_rates for these currencies that are valid from their first document on."
 _FORMULA = "Look at the rows with such values: the formula of the mart or its input is wrong."
@@ -110,7 +108,7 @@ def _row_drop(measured: Profile, table: str, before: int, limits: Limits) -> Exp
         low=least,
         name="row_drop",
         table=f"marts.{table}",
-        observed=f"{now or 0:,} rows after {before:,} in the last release",
+        observed=f"{count_of_rows(now or 0)} after {before:,} in the last release",
         allowed=f"at least {least:,} rows",
         advice="Find what the deliveries lack; if the drop is meant, raise the allowed drop for one night.",
         # A mart that the project has given up must not keep the old release in place for ever.
@@ -124,7 +122,6 @@ def _days_since_last_order(as_of: date) -> Metric:
 
 def _age_of_orders(measured: Profile, limits: Limits) -> Expectation:
     age = measured["orders.order_date.age_days"]
-    newest = measured["orders.order_date.max"]
     return aged(
         measured,
         "orders.order_date.age_days",
@@ -133,7 +130,7 @@ def _age_of_orders(measured: Profile, limits: Limits) -> Expectation:
         name="age",
         table="marts.orders",
         column="order_date",
-        observed="" if age is None else f"{age:,} days from the newest order, on {newest}, to the as-of day",
+        what=f"the newest order is of {measured['orders.order_date.max']}",
         advice="Check that the sources still export their orders.",
         unavailable="there are no orders" if age is None else "",
     )

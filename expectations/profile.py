@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from expectations.gate import Expectation, GateError, Severity
+from expectations.gate import Expectation, GateError, Severity, count_of_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -156,8 +156,6 @@ class RowRule:
 
     def expectation(self, schema: str, measured: Profile) -> Expectation:
         """The rule, on a profile that holds its metrics."""
-        count = measured[f"{self.table}.rows"]
-        broken = measured[self._violations.key(self.table)]
         return bounded(
             measured,
             self._violations.key(self.table),
@@ -165,11 +163,11 @@ class RowRule:
             name=self.name,
             table=f"{schema}.{self.table}",
             column=self.column,
-            observed=f"not so in {broken:,} of {count:,} rows ({self._seen(measured)})",
+            observed=self._observed(measured),
             allowed=self.allowed,
             advice=self.advice,
             severity=self.severity,
-            unavailable="" if count else "the table is empty",
+            unavailable="" if measured[f"{self.table}.rows"] else "the table is empty",
         )
 
     @property
@@ -185,16 +183,21 @@ class RowRule:
             f"array_to_string(list_sort({of_broken})[:{_CULPRITS}], ', ')",
         )
 
-    def _seen(self, measured: Profile) -> str:
+    def _observed(self, measured: Profile) -> str:
+        count = measured[f"{self.table}.rows"]
+        if not count:
+            return "no rows"
+        broken = measured[self._violations.key(self.table)]
         about = f"{self.table}.{self.column}"
         smallest, largest = measured[f"{about}.min"], measured[f"{about}.max"]
         culprits = measured[self._culprits.key(self.table)] if self.culprits else None
-        seen = [
+        details = [
             "no values" if smallest is None else f"values {smallest} to {largest}",
             f"{measured[f'{about}.nulls']:,} empty",
             *([f"{self.culprits} {culprits}"] if culprits else []),
         ]
-        return ", ".join(seen)
+        where = f"not so in {broken:,} of {count_of_rows(count)}" if broken else count_of_rows(count)
+        return f"{where} ({', '.join(details)})"
 
 
 def row_rules(
@@ -235,9 +238,7 @@ def bounded(
         If the number is to be judged and missing: Great Expectations would let a null pass.
     """
     if not stated.get("unavailable") and measured[key] is None:
-        raise GateError(
-            f"{key} could not be measured; this is a fault of the gate, not of the data: report it."
-        )
+        raise GateError(f"{key} could not be measured; this is a fault of the gate, not of the data: report it.")
     return Expectation(
         type="expect_column_values_to_be_between",
         arguments={"column": key, "min_value": low, "max_value": high},
@@ -246,15 +247,29 @@ def bounded(
 
 
 def aged(
-    measured: Profile, key: str, *, warn_after: int, refuse_after: int | None, **stated: Any
+    measured: Profile, key: str, *, what: str, warn_after: int, refuse_after: int | None, **stated: Any
 ) -> Expectation:
-    """Expect an age in days: refuse beyond a limit where one is set, else only warn."""
+    """Expect an age in days: refuse beyond a limit where one is set, else only warn.
+
+    Parameters
+    ----------
+    measured, key
+        As in `bounded`; the age is counted from the as-of day backwards, and negative after it.
+    what : str
+        What has that age, with its day, in words.
+    warn_after, refuse_after : int, int or None
+        The limits.
+    **stated
+        The other fields of `Expectation`.
+    """
+    age = measured.values.get(key)
     limit = warn_after if refuse_after is None else refuse_after
     return bounded(
         measured,
         key,
         high=limit,
-        allowed=f"at most {limit:,} days",
+        observed="" if age is None else f"{what}, {abs(age):,} days {'before' if age >= 0 else 'after'} the as-of day",
+        allowed=f"at most {limit:,} days before it",
         severity="warning" if refuse_after is None else "error",
         **stated,
     )

@@ -162,9 +162,7 @@ class _Feed:
         return f"deliveries.{self.source}.{self.feed}"
 
 
-def _deliveries(
-    con: duckdb.DuckDBPyConnection, as_of: date, limits: Limits
-) -> tuple[list[Expectation], Profile]:
+def _deliveries(con: duckdb.DuckDBPyConnection, as_of: date, limits: Limits) -> tuple[list[Expectation], Profile]:
     parameters = {
         "min_rejected": limits.min_rejected,
         "volume_window": limits.volume_window,
@@ -245,10 +243,7 @@ def _age(measured: Profile, source: str, newest: date | None, limits: Limits) ->
         name=f"age of {source}",
         table="raw.deliveries",
         column="exported_at",
-        observed=f"{measured[f'deliveries.{source}.age_days']:,} days from the newest delivery of {source}, "
-        f"on {newest}, to the as-of day"
-        if newest
-        else "",
+        what=f"the newest delivery of {source} is of {newest}",
         advice="Find out why the source has stopped exporting.",
         unavailable="" if newest else f"no delivery of {source} has a time",
     )

@@ -9,8 +9,8 @@ p ~ Beta(a, b). The BG/NBD flips that coin after every *repeat* purchase, the MB
 too. A customer with x repeat purchases who is alive has therefore survived k flips, with k = x in the BG/NBD
 and k = x + 1 in the MBG/NBD, and both likelihoods read
 
-    L = Γ(r+x) alpha^r / Γ(r) · B(a, b+k) / B(a, b) · { (alpha+T)^-(r+x)  +  [k > 0] a/(b+k-1) ·
-    (alpha+t_x)^-(r+x) }
+    L = Γ(r+x) alpha^r / Γ(r) · B(a, b+k) / B(a, b)
+        · { (alpha+T)^-(r+x)  +  [k > 0] a/(b+k-1) · (alpha+t_x)^-(r+x) }
 
 (Fader, Hardie & Lee 2005, eq. 6; Batislam, Denizel & Filiztekin 2007). The first term of the brace belongs
 to the living, the second to those who left right after their last purchase. Given life at T, lambda ~
@@ -49,8 +49,7 @@ from models.btyd import (
 )
 from models.gamma_gamma import GammaGamma
 
-#: Fits run on a time axis on which the oldest customer has this age: one set of starts and bounds fits all
-#: units.
+#: Fits run on a time axis on which the oldest customer has this age, so starts and bounds suit every unit.
 SCALED_AGE = 10.0
 #: Where a smaller share of the customers seems to have left, the data show no dropout.
 NO_DROPOUT = 0.01
@@ -79,8 +78,7 @@ class Parameters(NamedTuple):
 
 
 class BetaGeometricFamily:
-    """Common ground of :class:`~models.BetaGeoNBD` and :class:`~models.ModifiedBetaGeoNBD`; not used by
-    itself.
+    """Common ground of ``BetaGeoNBD`` and ``ModifiedBetaGeoNBD``; not used by itself.
 
     Attributes
     ----------
@@ -138,9 +136,7 @@ class BetaGeometricFamily:
 
     # --------------------------------------------------------------------------------------------- estimation
 
-    def fit(
-        self, frequency: ArrayLike, recency: ArrayLike, T: ArrayLike, weights: ArrayLike | None = None
-    ) -> Self:
+    def fit(self, frequency: ArrayLike, recency: ArrayLike, T: ArrayLike, weights: ArrayLike | None = None) -> Self:
         """Estimate the parameters by maximum likelihood.
 
         Equal rows are grouped first, so a table of distinct histories with weights gives exactly the fit of
@@ -224,17 +220,14 @@ class BetaGeometricFamily:
             dead_by_level = np.bincount(level, weights=dead, minlength=len(levels))
 
             by_level = gammaln(r + levels) - gammaln(r) + betaln(a, b + flips) - betaln(a, b) + r * theta[1]
-            value = np.sum(level_weight * by_level) + np.sum(
-                weight * (np.logaddexp(0.0, log_odds) - shape * log_age)
-            )
+            value = np.sum(level_weight * by_level) + np.sum(weight * (np.logaddexp(0.0, log_odds) - shape * log_age))
             all_flips = digamma(a + b) - digamma(a + b + flips)
             survived = all_flips + digamma(b + flips) - digamma(b)
             gradient = np.array(
                 [
                     np.sum(level_weight * (digamma(r + levels) - digamma(r) + theta[1]))
                     - np.sum(alive * log_age + dead * log_last),
-                    r / alpha * np.sum(weight)
-                    - np.sum(shape * (alive / (alpha + age) + dead / (alpha + last))),
+                    r / alpha * np.sum(weight) - np.sum(shape * (alive / (alpha + age) + dead / (alpha + last))),
                     np.sum(level_weight * all_flips) + np.sum(dead_by_level) / a,
                     np.sum(level_weight * survived) - np.sum(dead_by_level / left),
                 ]
@@ -365,9 +358,7 @@ class BetaGeometricFamily:
         x, _, age = histories(frequency, recency, T)
         return self._expected_if_alive(horizon, x, age)
 
-    def probability_no_purchase(
-        self, t: float, frequency: ArrayLike, recency: ArrayLike, T: ArrayLike
-    ) -> Floats:
+    def probability_no_purchase(self, t: float, frequency: ArrayLike, recency: ArrayLike, T: ArrayLike) -> Floats:
         """Probability that a customer buys nothing in the next ``t`` time units: the churn score.
 
         Exact for both models: 1 - P(alive) · (1 - ((alpha+T) / (alpha+T+t))^(r+x)). The living buy at a rate
@@ -456,11 +447,7 @@ class BetaGeometricFamily:
         flips = number + self._first_flips
         share = ages / (alpha + ages)
         exactly = (
-            gammaln(r + number)
-            - gammaln(r)
-            - gammaln(number + 1)
-            - r * np.log1p(ages / alpha)
-            + xlogy(number, share)
+            gammaln(r + number) - gammaln(r) - gammaln(number + 1) - r * np.log1p(ages / alpha) + xlogy(number, share)
         )
         at_least = np.where(number > 0, betainc(np.maximum(number, 1.0), r, share), 1.0)
         alive = np.exp(betaln(a, b + flips) - betaln(a, b) + exactly)
@@ -554,9 +541,7 @@ class BetaGeometricFamily:
         p, q, _ = spend.parameters()
         block = max(1, _BLOCK // draws)
         values, starts, pairs = np.unique(x, return_index=True, return_counts=True)
-        for value, start, stop in zip(
-            values.tolist(), starts.tolist(), (starts + pairs).tolist(), strict=True
-        ):
+        for value, start, stop in zip(values.tolist(), starts.tolist(), (starts + pairs).tolist(), strict=True):
             random = np.random.default_rng([seed, int(value)])
             rate = random.standard_gamma(r + value, draws)
             leaving = random.beta(a, b + value + self._first_flips, draws)

@@ -31,11 +31,14 @@ PRIOR_LOG_SD = 1.0
 #: Largest slope of the mean log-likelihood, per unit of log-parameter, at which a point counts as a maximum.
 GRADIENT_TOLERANCE = 1e-6
 
+# The Newton polish: slope at which it stops, steps at most, shortenings tried on each.
 _POLISHED = 1e-10
 _NEWTON_STEPS = 50
 _DAMPINGS = (1.0, 0.3, 0.1, 0.01)
+# Differences of gradients over this step have some six good digits; flatter directions count as this curved.
 _HESSIAN_STEP = 1e-4
 _LEAST_CURVATURE = 1e-9
+# Differences of gamma functions leave this relative error in the mean log-likelihood at the largest shapes.
 _VALUE_NOISE = 1e-9
 
 
@@ -252,7 +255,7 @@ def maximise(
     # A loose descent suffices to tell good starts from bad ones.
     candidates = [descend(pilot or objective, start, ftol=1e-9, gtol=1e-5) for start in starts]
     best = min(candidates, key=lambda candidate: candidate[0])[1]
-    theta = descend(objective, best, ftol=0.0, gtol=1e-8)[1]
+    theta = descend(objective, best, ftol=1e-13, gtol=1e-8)[1]
 
     theta, hessian = _polish(objective, theta, lower, upper)
     slope = _slope(theta, objective(theta)[1], lower, upper)

@@ -241,11 +241,7 @@ def _objective(x: Floats, mean: Floats, weight: Floats) -> Objective:
         p, excess, v = np.exp(theta)
         q = 1 + excess
         own, others = np.log1p(v / total), np.log1p(total / v)
-        value = (
-            -np.sum(level_weight * betaln(p * levels, q))
-            - np.sum(weight * (p * x * own + q * others))
-            - log_mean
-        )
+        value = -np.sum(level_weight * betaln(p * levels, q)) - np.sum(weight * (p * x * own + q * others)) - log_mean
         both = digamma(p * levels + q)
         gradient = np.array(
             [

@@ -1,6 +1,7 @@
 """From distinct purchase histories to everything a night publishes about them.
 
-Belongs here: which models are fitted, in which order, and what is computed from them per distinct state. Does not belong here: the models
+Belongs here: which models are fitted, in which order, and what is computed from them per distinct state.
+Does not belong here: the models
 themselves (their own modules), customers, margins, currencies (SQL).
 """
 
@@ -30,7 +31,7 @@ UNKNOWN_SPEND = {"p": 6.0, "q": 4.0}
 
 @dataclass(frozen=True)
 class ModelFit:
-    """What one fit found: parameter, value and standard error by name, the total log-likelihood, and the status."""
+    """What one fit found: values and standard errors by parameter, total log-likelihood, status."""
 
     model: str
     parameters: dict[str, float]
@@ -46,7 +47,8 @@ class Scores:
     Attributes
     ----------
     columns : dict of str to ndarray, shape (n,)
-        Probabilities in [0, 1]; orders are purchase occasions; spend ratios are multiples of the expected spend per occasion.
+        Probabilities in [0, 1]; orders are purchase occasions; spend ratios are multiples of the expected
+        spend per occasion.
     spend : GammaGamma
         The model of spend per occasion.
     fits : list of ModelFit
@@ -94,12 +96,14 @@ def score_states(
 
     References
     ----------
-    Batislam, Denizel & Filiztekin (2007), IJRM 24(3), for the modified BG/NBD; Fader & Hardie (2013) for Gamma-Gamma.
+    Batislam, Denizel & Filiztekin (2007), IJRM 24(3), for the modified BG/NBD; Fader & Hardie (2013) for
+    Gamma-Gamma.
     """
-    histories = tuple(np.asarray(values, dtype=np.float64) for values in (frequency, recency, age))
+    x, last, T = (np.asarray(values, dtype=np.float64) for values in (frequency, recency, age))
+    histories = (x, last, T)
     weights = np.asarray(customers, dtype=np.float64)
-    churn = ModifiedBetaGeoNBD().fit(*histories, weights=weights)
-    plain = BetaGeoNBD().fit(*histories, weights=weights)
+    churn = ModifiedBetaGeoNBD().fit(x, last, T, weights)
+    plain = BetaGeoNBD().fit(x, last, T, weights)
     fitted_spend = GammaGamma().fit(spend_frequency, spend_value)
     spend = fitted_spend
     if fitted_spend.status_ == "too_few_repeaters":
@@ -110,9 +114,7 @@ def score_states(
     orders_90d, discounted_90d = _discounted_purchases(churn, histories, 90.0, discount_rate_year)
     orders_365d, discounted_365d = _discounted_purchases(churn, histories, DAYS_PER_YEAR, discount_rate_year)
     if_alive = churn.expected_purchases_if_alive(DAYS_PER_YEAR, *histories)
-    discount_factor = np.divide(
-        discounted_365d, orders_365d, out=np.ones_like(orders_365d), where=orders_365d > 0
-    )
+    discount_factor = np.divide(discounted_365d, orders_365d, out=np.ones_like(orders_365d), where=orders_365d > 0)
     ratios = churn.spend_ratio_quantiles(DAYS_PER_YEAR, *histories, spend=spend, draws=DRAWS)
     status = "rule_only" if churn.status_ == "too_few_repeaters" else "model"
     columns: dict[str, NDArray[np.float64] | NDArray[np.str_]] = {
@@ -135,7 +137,10 @@ def score_states(
 
 
 def _discounted_purchases(
-    model: ModifiedBetaGeoNBD, histories: tuple[NDArray[np.float64], ...], days: float, rate: float
+    model: ModifiedBetaGeoNBD,
+    histories: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    days: float,
+    rate: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Expected purchases within `days`, as they are and discounted to today."""
     steps = max(1, round(days / DAYS_PER_YEAR * MONTHS_PER_YEAR))

@@ -3,8 +3,8 @@
 Belongs here: commands, their options, exit statuses and error sentences. Does not belong here: the work itself.
 What is heavy to import is imported by the command that needs it, so that ``keeprate --help`` answers at once.
 
-Exit status: 0 done · 1 a gate, a test or a refused file said no · 2 wrong use or configuration · 3 another run
-holds the lock · 4 failure.
+Exit status: 0 done · 1 a gate, a test or a refused file said no · 2 wrong use or configuration · 3 another run holds
+the lock · 4 failure.
 """
 
 import os
@@ -108,9 +108,7 @@ def run(
     landing: LandingOption = None,
     config: ConfigOption = CONFIG,
     as_of: AsOfOption = None,
-    full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Build every table from the beginning.")
-    ] = False,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build every table from the beginning.")] = False,
     debug: DebugOption = False,
 ) -> None:
     """Run the night once, in this process, and publish its result."""
@@ -166,9 +164,7 @@ def releases(home: HomeOption = HOME, debug: DebugOption = False) -> None:
 
 @app.command()
 def verify(
-    seq: Annotated[
-        int | None, typer.Argument(metavar="[SEQ]", help="Release; default: the served one.")
-    ] = None,
+    seq: Annotated[int | None, typer.Argument(metavar="[SEQ]", help="Release; default: the served one.")] = None,
     home: HomeOption = HOME,
     debug: DebugOption = False,
 ) -> None:
@@ -185,18 +181,14 @@ def verify(
         if problems:
             raise typer.Exit(Exit.REFUSED)
         checked = next(
-            release
-            for release in list_releases(Home(home))
-            if (release.served if seq is None else release.seq == seq)
+            release for release in list_releases(Home(home)) if (release.served if seq is None else release.seq == seq)
         )
         typer.echo(f"Release {checked.seq}, as of {checked.as_of}, is intact.")
 
 
 @app.command()
 def rollback(
-    seq: Annotated[
-        int | None, typer.Argument(metavar="[SEQ]", help="Release; default: the one before.")
-    ] = None,
+    seq: Annotated[int | None, typer.Argument(metavar="[SEQ]", help="Release; default: the one before.")] = None,
     home: HomeOption = HOME,
     debug: DebugOption = False,
 ) -> None:
@@ -349,9 +341,7 @@ def _require_free(port: int) -> None:
         try:
             probe.bind((_LOOPBACK, port))
         except OSError as error:
-            raise MisuseError(
-                f"Port {port} cannot be used ({error.strerror}); name another with --port."
-            ) from None
+            raise MisuseError(f"Port {port} cannot be used ({error.strerror}); name another with --port.") from None
 
 
 def _row_counts(home: Path, release: str | None) -> dict[str, int]:

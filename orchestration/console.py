@@ -80,7 +80,7 @@ def print_outcome(outcome: "Outcome", row_counts: dict[str, int]) -> None:
 
 def verdict(outcome: "Outcome") -> str:
     """Say in a sentence or two what became of a night."""
-    day = f" as of {outcome.as_of}" if outcome.as_of else ""
+    day = f" as of {outcome.as_of}"
     match outcome.kind:
         case "published" if outcome.served:
             return f"Published release {outcome.release}{day}; it is served now."

@@ -2,7 +2,8 @@
 
 Belongs here: which assets, checks, jobs, schedules and sensors there are. Does not belong here: what they do.
 
-Loading does no work: nothing is read but the rules and the parsed dbt project, which is parsed anew only when one of its files or the rules
+Loading does no work: nothing is read but the rules and the parsed dbt project, which is parsed anew only
+when one of its files or the rules
 have changed. What is heavy to import is imported by the step that needs it.
 """
 
@@ -72,7 +73,6 @@ def build_defs(config_path: Path | None = None, *, night: Night | None = None) -
         JOB,
         selection=dg.AssetSelection.all(),
         description="Everything, once: exports, tables, scores, gates, lists, release.",
-        partitions_def=partitions,
         executor_def=dg.in_process_executor,
         tags={dg.MAX_RUNTIME_SECONDS_TAG: str(MAX_RUNTIME_SECONDS)},
     )

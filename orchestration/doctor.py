@@ -98,9 +98,7 @@ def check_packages(_: Setup) -> Iterator[Finding]:
     """Whether what is installed is what the project requires and what its lock names."""
     from packaging.requirements import Requirement
 
-    installed = {
-        normalised(found.metadata["Name"]): found.version for found in importlib.metadata.distributions()
-    }
+    installed = {normalised(found.metadata["Name"]): found.version for found in importlib.metadata.distributions()}
     required = [
         requirement
         for requirement in map(Requirement, importlib.metadata.requires(PROJECT) or [])
@@ -118,9 +116,7 @@ def check_packages(_: Setup) -> Iterator[Finding]:
     for name in sorted(installed.keys() & pins.keys()):
         if installed[name] not in pins[name]:
             wrong += 1
-            what = (
-                f"{name} is installed as {installed[name]}, but locked to {' or '.join(sorted(pins[name]))}."
-            )
+            what = f"{name} is installed as {installed[name]}, but locked to {' or '.join(sorted(pins[name]))}."
             yield Finding(False, what, advice)
     if not wrong:
         what = f"{len(required)} required packages are installed"
@@ -150,9 +146,7 @@ def check_disk(setup: Setup) -> Iterator[Finding]:
     release = sum(path.stat().st_size for path in Home(setup.home).current.rglob("*") if path.is_file())
     wanted = max(_MINIMUM_FREE, _FREE_PER_RELEASE * release)
     ok = free >= wanted
-    what = (
-        f"{free / _GIB:.1f} GiB are free on the disk of {setup.home}, a night may need {wanted / _GIB:.1f}."
-    )
+    what = f"{free / _GIB:.1f} GiB are free on the disk of {setup.home}, a night may need {wanted / _GIB:.1f}."
     yield Finding(ok, what, "" if ok else "Free some space, or move the home to a larger disk.")
 
 
@@ -198,9 +192,7 @@ def check_release(setup: Setup) -> Iterator[Finding]:
         return
     problems = verify(home)
     for problem in problems:
-        yield Finding(
-            False, problem, "Serve another release with `keeprate rollback`, or run the night again."
-        )
+        yield Finding(False, problem, "Serve another release with `keeprate rollback`, or run the night again.")
     release = None if problems else current_release(home)
     if release is not None:
         yield Finding(True, f"Release {release.seq}, as of {release.as_of}, is served and intact.")

@@ -1,6 +1,7 @@
 """One night, once, in this process: what ``keeprate run`` does.
 
-Belongs here: the order around the job (lock, recovery, the day, the deadline, the verdict, the message when it fails). Does not belong here:
+Belongs here: the order around the job (lock, recovery, the day, the deadline, the verdict, the message when
+it fails). Does not belong here:
 any step of the job, or how the outcome is printed.
 """
 
@@ -135,9 +136,7 @@ def _run_locked(options: NightlyOptions, rules: Rules) -> Outcome:
     from orchestration.maintenance import mark_lost_runs
     from orchestration.notifications import failure_of, ledger_path, notify, serving_of
 
-    night = night_of(
-        options.home, options.landing, options.config, holds_lock=False, full_refresh=options.full_refresh
-    )
+    night = night_of(options.home, options.landing, options.config, holds_lock=False, full_refresh=options.full_refresh)
     with dg.DagsterInstance.get() as instance:
         mark_lost_runs(instance)
         as_of = _day(options.as_of, night, rules)
@@ -149,18 +148,14 @@ def _run_locked(options: NightlyOptions, rules: Rules) -> Outcome:
                 tags=process_tags(),
                 # Progress is told by the project's own log; Dagster keeps every event anyway.
                 run_config={
-                    "loggers": {
-                        "console": {"config": {"log_level": "DEBUG" if options.debug else "CRITICAL"}}
-                    }
+                    "loggers": {"console": {"config": {"log_level": "DEBUG" if options.debug else "CRITICAL"}}}
                 },
                 raise_on_error=False,
             )
         outcome = _outcome(result, instance, night, as_of)
         if outcome.exit_code != _DONE:
             # No sensor hears of a run without a daemon.
-            failure = failure_of(
-                result.dagster_run, instance, home=options.home, serving=serving_of(options.home)
-            )
+            failure = failure_of(result.dagster_run, instance, home=options.home, serving=serving_of(options.home))
             notify(failure, ledger=ledger_path(options.home))
         return outcome
 
@@ -184,9 +179,7 @@ def _day(wanted: str | None, night: Night, rules: Rules) -> date:
     return day
 
 
-def _outcome(
-    result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance, night: Night, as_of: date
-) -> Outcome:
+def _outcome(result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance, night: Night, as_of: date) -> Outcome:
     from orchestration.notifications import reasons_of
     from warehouse.releases import list_releases
 
@@ -211,10 +204,7 @@ def _outcome(
     where = {
         "tables": folder / "warehouse.duckdb",
         "as files": folder / "marts",
-        **{
-            f"list {each.id}": folder / "restricted" / "lists" / f"{each.id}.csv"
-            for each in night.rules.lists
-        },
+        **{f"list {each.id}": folder / "restricted" / "lists" / f"{each.id}.csv" for each in night.rules.lists},
         "manifest": folder / "manifest.json",
     }
     return Outcome(_DONE, as_of, "published", published.name, published.served, [], steps, where, warnings)
@@ -249,7 +239,7 @@ def _warnings(result: dg.ExecuteInProcessResult) -> list[str]:
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    """The kind of error at the root of each failed step; of a run that failed outside a step, a kind of its own."""
+    """The kind of error at the root of each failed step; one of its own for a run that failed outside a step."""
     kinds = []
     for event in result.all_events:
         if event.is_step_failure:

@@ -265,8 +265,7 @@ def failure_sensor(home: Path) -> dg.SensorDefinition:
         if deliver(failure, ledger=ledger_path(home)) is Delivery.FAILED:
             # A failed tick is seen; an alarm that is silently broken is not.
             raise NotificationError(
-                f"The failure of run {failure.run_id} reached no channel: "
-                f"check {URLS_VARIABLE} with `keeprate doctor`."
+                f"The failure of run {failure.run_id} reached no channel: check {URLS_VARIABLE} with `keeprate doctor`."
             )
 
     return announce_failures
@@ -295,10 +294,7 @@ def _fingerprint(failure: Failure) -> str:
 def _is_repeat(entries: Iterable[Mapping[str, str]], run_id: str, fingerprint: str, now: datetime) -> bool:
     return any(
         entry["run_id"] == run_id
-        or (
-            entry["fingerprint"] == fingerprint
-            and now - datetime.fromisoformat(entry["sent_at"]) < REPEAT_AFTER
-        )
+        or (entry["fingerprint"] == fingerprint and now - datetime.fromisoformat(entry["sent_at"]) < REPEAT_AFTER)
         for entry in entries
     )
 

@@ -54,9 +54,7 @@ class Cursor:
 
     def to_json(self) -> str:
         """Text that `from_json` reads."""
-        return json.dumps(
-            {"seen": self.seen, "requested": self.requested}, ensure_ascii=False, sort_keys=True
-        )
+        return json.dumps({"seen": self.seen, "requested": self.requested}, ensure_ascii=False, sort_keys=True)
 
 
 def delivery_sensor(

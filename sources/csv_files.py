@@ -107,9 +107,7 @@ def _refuse_other_formats(first: bytes) -> None:
         raise RefusedFileError("it is empty: not even a header; export it again")
     for magic, what in _MAGIC.items():
         if first.startswith(magic):
-            raise RefusedFileError(
-                f"it is {what}, though its name says csv; send it under its own extension or as csv"
-            )
+            raise RefusedFileError(f"it is {what}, though its name says csv; send it under its own extension or as csv")
     text = first.removeprefix(codecs.BOM_UTF8).lstrip()
     if text.startswith(b"<"):
         raise RefusedFileError(
@@ -138,9 +136,7 @@ def csv_header(member: Member, delimiter: str) -> list[str]:
         raise RefusedFileError("it is empty: not even a header; export it again")
     header = _first_record(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     if any("\0" in field for field in header):
-        raise RefusedFileError(
-            "its header holds NUL bytes, as UTF-16 text does; export it again as 'CSV UTF-8'"
-        )
+        raise RefusedFileError("its header holds NUL bytes, as UTF-16 text does; export it again as 'CSV UTF-8'")
     return header
 
 
@@ -151,9 +147,7 @@ def _first_record(reader: Iterator[list[str]]) -> list[str]:
         raise RefusedFileError(f"its header cannot be read ({error}); export it again") from error
 
 
-def read_csv(
-    member: Member, delivery_id: str, desk: Path, *, delimiter: str, final_newline_required: bool
-) -> Records:
+def read_csv(member: Member, delivery_id: str, desk: Path, *, delimiter: str, final_newline_required: bool) -> Records:
     """Copy, decode and count the records of a csv file.
 
     Parameters

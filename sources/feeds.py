@@ -18,9 +18,7 @@ __all__ = ["FEEDS_FILE", "TRACE", "Column", "ColumnType", "Feed", "FeedFiles", "
 
 FEEDS_FILE = Path(__file__).with_name("feeds.yml")
 
-ColumnType = Literal[
-    "id", "text", "amount", "number", "integer", "score", "timestamp", "date", "boolean", "enum"
-]
+ColumnType = Literal["id", "text", "amount", "number", "integer", "score", "timestamp", "date", "boolean", "enum"]
 
 TRACE: Mapping[str, str] = MappingProxyType(
     {
@@ -82,7 +80,7 @@ class Feed:
     @property
     def types(self) -> dict[str, str]:
         """SQL type of every column of the raw feed, in order: canonical text and where it came from."""
-        return {column: "VARCHAR" for column in self.columns} | dict(TRACE)
+        return dict.fromkeys(self.columns, "VARCHAR") | dict(TRACE)
 
 
 @dataclass(frozen=True)

@@ -159,13 +159,9 @@ def _archive_members(path: Path, name: str) -> tuple[list[Member], list[str]]:
             if kind is None or not is_delivery(own_name) or info.filename.startswith("__MACOSX/"):
                 others.append(label)
             elif stat.S_ISLNK(info.external_attr >> 16):
-                raise RefusedFileError(
-                    f"its member {info.filename!r} is a link; put the file itself into the archive"
-                )
+                raise RefusedFileError(f"its member {info.filename!r} is a link; put the file itself into the archive")
             elif info.flag_bits & 0x1:
-                raise RefusedFileError(
-                    f"its member {info.filename!r} is encrypted; send it without a password"
-                )
+                raise RefusedFileError(f"its member {info.filename!r} is encrypted; send it without a password")
             else:
                 found.append(Member(path, label, own_name, kind, entry, info.date_time))
     if not found:
@@ -192,17 +188,11 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except EOFError as error:
-        raise RefusedFileError(
-            "it was cut short: the compressed data ends too early; export it again"
-        ) from error
+        raise RefusedFileError("it was cut short: the compressed data ends too early; export it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise RefusedFileError(
-            "it is not a whole gzip file, though its name says so; export it again"
-        ) from error
+        raise RefusedFileError("it is not a whole gzip file, though its name says so; export it again") from error
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
-        raise RefusedFileError(
-            "it is not a whole zip archive, though its name says so; export it again"
-        ) from error
+        raise RefusedFileError("it is not a whole zip archive, though its name says so; export it again") from error
 
 
 def chunks(member: Member) -> Generator[bytes, None, None]:
@@ -231,8 +221,7 @@ def chunks(member: Member) -> Generator[bytes, None, None]:
                 raise RefusedFileError(f"it is larger than {MAX_BYTES // 10**9} GB; split it")
             if total > RATIO_FLOOR and total > MAX_RATIO * packed:
                 raise RefusedFileError(
-                    f"it unpacks to more than {MAX_RATIO} times its size, as archive bombs do; "
-                    "send it unpacked"
+                    f"it unpacks to more than {MAX_RATIO} times its size, as archive bombs do; send it unpacked"
                 )
             yield chunk
 
@@ -265,11 +254,7 @@ def export_time(member: Member, time_zone: str) -> ExportTime | None:
     zone = ZoneInfo(time_zone)
     for text in (member.file_name, member.path.name):
         for match in _NAME_TIME.finditer(text):
-            parts = {
-                key: int(value)
-                for key, value in match.groupdict().items()
-                if key != "s" and value is not None
-            }
+            parts = {key: int(value) for key, value in match.groupdict().items() if key != "s" and value is not None}
             try:
                 moment = datetime(**({"hour": 12} | parts), tzinfo=zone)
             except ValueError:

@@ -128,9 +128,7 @@ def _typed(row: tuple[str | None, ...]) -> Delivery:
     counts = {count: int(values[count]) for count in ("records", "ignored", "rejected")}
     age = values["max_age_days"]
     return Delivery(
-        **values
-        | counts
-        | {"guests": values["guests"] == "true", "max_age_days": None if age is None else int(age)}
+        **values | counts | {"guests": values["guests"] == "true", "max_age_days": None if age is None else int(age)}
     )
 
 
@@ -151,8 +149,7 @@ def newest(readings: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]:
 def record(con: duckdb.DuckDBPyConnection, delivery: Delivery, *, raw: Path, work: Path) -> None:
     """Write a delivery's row into the ledger: from here on it counts."""
     values = ", ".join(
-        f"CAST({literal(_text(getattr(delivery, column)))} AS VARCHAR) AS {name(column)}"
-        for column in _COLUMNS
+        f"CAST({literal(_text(getattr(delivery, column)))} AS VARCHAR) AS {name(column)}" for column in _COLUMNS
     )
     draft = work / f"ledger-{delivery.reading}.parquet"
     run(con, f"COPY (SELECT {values}) TO {literal(draft)} (FORMAT parquet)")
@@ -202,9 +199,7 @@ def catalog(con: duckdb.DuckDBPyConnection, *, raw: Path, rejected: Path) -> dic
     return files_of(newest(read_ledger(con, raw)), raw=raw, rejected=rejected)
 
 
-def files_of(
-    deliveries: Mapping[tuple[str, str], Delivery], *, raw: Path, rejected: Path
-) -> dict[str, FeedFiles]:
+def files_of(deliveries: Mapping[tuple[str, str], Delivery], *, raw: Path, rejected: Path) -> dict[str, FeedFiles]:
     """The raw files of the readings that count; see ``catalog``."""
     names = [f"{deliveries[key].reading}.parquet" for key in sorted(deliveries)]
 
@@ -212,9 +207,7 @@ def files_of(
         present = set(os.listdir(folder)) if folder.is_dir() else set()
         return tuple(folder / file for file in names if file in present)
 
-    found = {
-        feed.name: FeedFiles(feed.types, existing(raw / feed.name)) for feed in canonical_feeds().values()
-    }
+    found = {feed.name: FeedFiles(feed.types, existing(raw / feed.name)) for feed in canonical_feeds().values()}
     found[LEDGER] = FeedFiles(_COLUMNS, existing(raw / LEDGER))
     found["rejected"] = FeedFiles(REJECTED, existing(rejected))
     return found

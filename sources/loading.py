@@ -131,9 +131,7 @@ class _Scan:
         place = f"{source}/{file}" if source else file
         message = f"landing/{place}: {reason}."
         logger.warning("refused %s", message)
-        self.refusals.append(
-            (Refusal(place, source, feed, message, on_refused), exported.at if exported else None)
-        )
+        self.refusals.append((Refusal(place, source, feed, message, on_refused), exported.at if exported else None))
 
 
 def load(
@@ -177,9 +175,7 @@ def load(
         if entry.is_symlink():
             scan.refuse("", entry.name, "it is a link; put the folder or file itself there")
         elif is_delivery(entry.name):
-            scan.refuse(
-                "", entry.name, "it lies beside the folders of the sources; move it into landing/<source>/"
-            )
+            scan.refuse("", entry.name, "it lies beside the folders of the sources; move it into landing/<source>/")
         else:
             scan.ignored.append(entry.name)
     with text_functions(con):
@@ -187,9 +183,7 @@ def load(
             _read_source(scan, folder)
     return LoadResult(
         deliveries=sorted(scan.newest.values(), key=lambda row: (row.source, row.file, row.delivery_id)),
-        refusals=[
-            _superseded(refusal, exported, scan.newest.values()) for refusal, exported in scan.refusals
-        ],
+        refusals=[_superseded(refusal, exported, scan.newest.values()) for refusal, exported in scan.refusals],
         ignored=scan.ignored,
         feeds=files_of(scan.newest, raw=raw, rejected=rejected),
     )
@@ -241,9 +235,7 @@ def _read_member(scan: _Scan, source: str, settings: SourceSettings, member: Mem
             header = csv_header(member, delimiter_of(source, settings))
         else:
             header = parquet_header(scan.con, member, desk)
-        how = plan(
-            header, source=source, file_name=member.file_name, settings=settings, defaults=scan.defaults
-        )
+        how = plan(header, source=source, file_name=member.file_name, settings=settings, defaults=scan.defaults)
         feed = how.primary.name
         exported = export_time(member, how.time_zone)
         delivery_id = digest(member)
@@ -392,9 +384,7 @@ def _misshapen(con: duckdb.DuckDBPyConnection, records: Records, desk: Path) -> 
     return f"read_json({literal(file)}, format = 'newline_delimited', columns = {types})"
 
 
-def _refuse_if_mostly_rejected(
-    con: duckdb.DuckDBPyConnection, rejects: Path, records: int, rejected: int
-) -> None:
+def _refuse_if_mostly_rejected(con: duckdb.DuckDBPyConnection, rejects: Path, records: int, rejected: int) -> None:
     if rejected <= MAX_REJECTED_ALWAYS or rejected <= MAX_REJECTED_SHARE * records:
         return
     [(code, count, column, number)] = ask(

@@ -103,9 +103,7 @@ def spelled_query(records: str, plan: Plan) -> str:
             values=cell.values,
         )
     texts = {position: _text(position) for position in cleaning}
-    query = _layers(
-        records, {position: (f"c{position}", steps) for position, steps in cleaning.items()}, texts
-    )
+    query = _layers(records, {position: (f"c{position}", steps) for position, steps in cleaning.items()}, texts)
     query = _layers(
         query,
         {position: (texts[position], steps) for position, steps in spelling.items()},
@@ -119,11 +117,7 @@ def spelled_query(records: str, plan: Plan) -> str:
     columns = [
         "record_no",
         *(f"v{cell.position}" for cell in cells),
-        *(
-            f"{_text(cell.position)} IS NULL AS b{cell.position}"
-            for cell in cells
-            if cell.position is not None
-        ),
+        *(f"{_text(cell.position)} IS NULL AS b{cell.position}" for cell in cells if cell.position is not None),
         f"{_extra(plan)} AS extra",
         _by_reason({-1: IGNORED} | {number: reason.code for number, reason in enumerate(reasons)}, "code"),
         _by_reason({number: reason.cell.name for number, reason in enumerate(reasons)}, "column_name"),
@@ -221,8 +215,7 @@ def feed_query(spelled: str, plan: Plan, feed: FeedPlan, trace: Mapping[str, str
     """
     cells = {cell.name: cell for cell in plan.cells}
     columns = [
-        f"{_canonical(feed.values.get(column, ()), cells, plan)} AS {name(column)}"
-        for column in feed.feed.columns
+        f"{_canonical(feed.values.get(column, ()), cells, plan)} AS {name(column)}" for column in feed.feed.columns
     ]
     kept = f"FROM {spelled} WHERE code IS NULL"
     if feed.only_with is not None:
@@ -237,8 +230,7 @@ def feed_query(spelled: str, plan: Plan, feed: FeedPlan, trace: Mapping[str, str
 def _typed(types: Mapping[str, str], constants: Mapping[str, str | None]) -> str:
     """The columns of a raw relation in order; those of the same value in every row are given as constants."""
     return ", ".join(
-        f"CAST({literal(constants[column]) if column in constants else name(column)} AS {kind}) "
-        f"AS {name(column)}"
+        f"CAST({literal(constants[column]) if column in constants else name(column)} AS {kind}) AS {name(column)}"
         for column, kind in types.items()
     )
 
@@ -280,9 +272,7 @@ def _holds(rule: Rule, cell: str) -> str:
     return f"CAST({cell} AS DECIMAL(38, 12)) < {rule.below}"
 
 
-def rejected_query(
-    spelled: str, misshapen: str | None, plan: Plan, trace: Mapping[str, str | None], file: str
-) -> str:
+def rejected_query(spelled: str, misshapen: str | None, plan: Plan, trace: Mapping[str, str | None], file: str) -> str:
     """SQL of the rejected records of a file, in their order.
 
     Parameters

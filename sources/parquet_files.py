@@ -32,9 +32,7 @@ def parquet_header(con: duckdb.DuckDBPyConnection, member: Member, desk: Path) -
     try:
         return [str(row[0]) for row in ask(con, f"DESCRIBE SELECT * FROM read_parquet({literal(file)})")]
     except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        raise RefusedFileError(
-            "it is not a whole Parquet file, though its name says so; export it again"
-        ) from error
+        raise RefusedFileError("it is not a whole Parquet file, though its name says so; export it again") from error
 
 
 def read_parquet(
@@ -51,9 +49,7 @@ def read_parquet(
     if _copy(member, file) != delivery_id:
         raise RefusedFileError("it changed while it was being read; run again when it is complete")
     [(rows,)] = ask(con, f"SELECT num_rows FROM parquet_file_metadata({literal(file)})")
-    columns = ", ".join(
-        f"CAST({name(column)} AS VARCHAR) AS c{position}" for position, column in enumerate(header)
-    )
+    columns = ", ".join(f"CAST({name(column)} AS VARCHAR) AS c{position}" for position, column in enumerate(header))
     query = f"SELECT row_number() OVER () AS record_no, {columns} FROM read_parquet({literal(file)})"
     return Records(query, int(rows))
 

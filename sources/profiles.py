@@ -66,6 +66,9 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
+_UNREAD = "no file of this folder was read"
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -96,20 +99,14 @@ class SourceSettings(_Strict):
     deliveries: Literal["delta", "full"] = Field(
         default="delta", description="Whether a file replaces all earlier ones."
     )
-    on_refused: Literal["stop", "skip"] = Field(
-        default="stop", description="What a refused file does to the night."
-    )
+    on_refused: Literal["stop", "skip"] = Field(default="stop", description="What a refused file does to the night.")
     max_age_days: int | None = Field(default=None, ge=0, description="How old the newest export may be.")
     guests: bool | None = Field(default=None, description="Whether a document may have no customer.")
     final_newline: Literal["required", "optional"] | None = Field(
         default=None, description="Whether files end with a line end."
     )
-    delimiter: str | None = Field(
-        default=None, min_length=1, max_length=1, description="What separates fields."
-    )
-    columns: dict[str, str] = Field(
-        default_factory=dict, description="Column of the profile to header in the files."
-    )
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1, description="What separates fields.")
+    columns: dict[str, str] = Field(default_factory=dict, description="Column of the profile to header in the files.")
 
 
 class Rule(_Strict):
@@ -202,9 +199,7 @@ class Profile(_Strict):
                 if cell is not None and cell not in cells:
                     raise ValueError(f"{cell}, which the feed {name} reads, is not among the columns")
         if self.headers == "own" and sum(not spec.derived for spec in self.feeds.values()) != 1:
-            raise ValueError(
-                "exactly one feed of a profile is not derived: the one whose records are counted"
-            )
+            raise ValueError("exactly one feed of a profile is not derived: the one whose records are counted")
         return self
 
 
@@ -311,9 +306,7 @@ class Plan:
     def unmapped(self) -> dict[int, str]:
         """Position and name of the columns that nobody maps."""
         mapped = {cell.position for cell in self.cells}
-        return {
-            position: label for position, label in enumerate(_labels(self.header)) if position not in mapped
-        }
+        return {position: label for position, label in enumerate(_labels(self.header)) if position not in mapped}
 
 
 @cache
@@ -340,17 +333,19 @@ def load_settings(file: Path) -> SourceSettings:
     RefusedFileError
         If it is not YAML, or says something that nobody reads.
     """
+    if file.is_symlink():
+        raise RefusedFileError(f"it is a link; put the file itself there, {_UNREAD}")
     if not file.exists():
         return SourceSettings()
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(document, dict | None):
+            raise RefusedFileError(f"it is not a list of settings such as 'currency: EUR'; correct it, {_UNREAD}")
         return SourceSettings.model_validate(document or {})
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise RefusedFileError(
-            f"it is not readable YAML{where}; correct it, no file of this folder was read"
-        ) from error
+        raise RefusedFileError(f"it is not readable YAML{where}; correct it, {_UNREAD}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -358,7 +353,7 @@ def load_settings(file: Path) -> SourceSettings:
             problem = f"{key} is not a setting{_nearest(key, SourceSettings.model_fields)}"
         else:
             problem = f"{key}: {first['msg'].removeprefix('Value error, ')}"
-        raise RefusedFileError(f"{problem}; correct it, no file of this folder was read") from error
+        raise RefusedFileError(f"{problem}; correct it, {_UNREAD}") from error
 
 
 def normalise_header(text: str) -> str:
@@ -392,6 +387,7 @@ def plan(
     RefusedFileError
         If the header is ambiguous or lacks a column, or no single profile fits.
     """
+    _refuse_other_separator(header)
     positions = _positions(header)
     system = settings.system or (source if source in known_profiles() else None)
     if system is not None and system not in known_profiles():
@@ -400,17 +396,17 @@ def plan(
             f"{_nearest(system, known_profiles())}; known are {_listed(known_profiles())}"
         )
     profile = known_profiles()[system] if system else _recognise(positions, file_name, settings)
+    _check_overrides(profile, settings)
     if profile.headers == "canonical":
         feed = canonical_feeds()[_feed_of(file_name, positions, settings)]
         feeds: tuple[FeedPlan, ...] = (_canonical_feed(profile, feed),)
         cells = _canonical_cells(profile, feed, positions, settings)
     else:
         feeds = tuple(
-            sorted(
-                (_own_feed(name, spec) for name, spec in profile.feeds.items()), key=lambda made: made.derived
-            )
+            sorted((_own_feed(name, spec) for name, spec in profile.feeds.items()), key=lambda made: made.derived)
         )
         cells = _own_cells(profile, positions, settings)
+    _check_one_reader_each(cells, header)
     return Plan(
         system=profile.system,
         customer_grain=profile.customer_grain,
@@ -444,6 +440,16 @@ def _guests(profile: Profile, settings: SourceSettings) -> bool:
     return profile.guests if settings.guests is None else settings.guests
 
 
+def _refuse_other_separator(header: Sequence[str]) -> None:
+    """Give a hint instead of guessing: a single header with separators in it is a row of headers."""
+    separator = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0].strip()), None)
+    if separator is not None:
+        shown = "a tab" if separator == "\t" else repr(separator)
+        raise RefusedFileError(
+            f"its fields seem to be separated by {shown}; set 'delimiter' in source.yml beside the file"
+        )
+
+
 def _labels(header: Sequence[str]) -> list[str]:
     """The header's texts; a column without one, as spreadsheets leave them, is called by its place."""
     return [text.strip() or f"(column {position})" for position, text in enumerate(header, start=1)]
@@ -472,6 +478,33 @@ def _find(positions: Mapping[str, int], names: Iterable[str]) -> int | None:
 def _names(column: str, aliases: Sequence[str], settings: SourceSettings) -> tuple[str, ...]:
     override = settings.columns.get(column)
     return (override,) if override else (column, *aliases)
+
+
+def _check_overrides(profile: Profile, settings: SourceSettings) -> None:
+    """A header that is given to a column nobody reads would be a setting without effect."""
+    if profile.headers == "canonical":
+        known = {column for feed in canonical_feeds().values() for column in feed.columns}
+    else:
+        known = set(profile.columns)
+    for column in settings.columns:
+        if column not in known:
+            raise RefusedFileError(
+                f"source.yml names a header for the column {column!r}, which the profile {profile.system} does not "
+                f"read{_nearest(column, sorted(known))}; correct it under 'columns'"
+            )
+
+
+def _check_one_reader_each(cells: Sequence[Cell], header: Sequence[str]) -> None:
+    readers: dict[int, str] = {}
+    for cell in cells:
+        if cell.position is None:
+            continue
+        if cell.position in readers:
+            raise RefusedFileError(
+                f"the header {header[cell.position].strip()!r} would be read as {readers[cell.position]} and as "
+                f"{cell.name}; correct 'columns' in source.yml beside the file"
+            )
+        readers[cell.position] = cell.name
 
 
 def _missing(profile: Profile, positions: Mapping[str, int], settings: SourceSettings) -> list[str]:
@@ -507,9 +540,7 @@ def _lacking(feed: Feed, positions: Mapping[str, int], settings: SourceSettings)
     return [name for name in feed.required if _find(positions, _names(name, (), settings)) is None]
 
 
-def _canonical_candidates(
-    file_name: str, positions: Mapping[str, int], settings: SourceSettings
-) -> list[str]:
+def _canonical_candidates(file_name: str, positions: Mapping[str, int], settings: SourceSettings) -> list[str]:
     """Canonical feeds that a file can be: the one its name states, else every one whose required headers it
     has."""
     named = feed_by_name(file_name)
@@ -538,16 +569,10 @@ def _feed_of(file_name: str, positions: Mapping[str, int], settings: SourceSetti
 def _require(absent: Sequence[str], positions: Mapping[str, int]) -> None:
     if not absent:
         return
-    headers = list(positions)
-    if len(headers) == 1 and (separator := next((mark for mark in ";\t|" if mark in headers[0]), None)):
-        shown = {"\t": "a tab"}.get(separator, repr(separator))
-        raise RefusedFileError(
-            f"its fields seem to be separated by {shown}; set 'delimiter' in source.yml beside the file"
-        )
     plural = len(absent) > 1
     raise RefusedFileError(
         f"the column{'s' if plural else ''} {_listed(absent)} {'are' if plural else 'is'} missing"
-        f"{_nearest(absent[0], headers)}; export it again with {'them' if plural else 'it'}, "
+        f"{_nearest(absent[0], positions)}; export it again with {'them' if plural else 'it'}, "
         "or name the header under 'columns' in source.yml beside the file"
     )
 
@@ -571,8 +596,7 @@ def _own_cells(profile: Profile, positions: Mapping[str, int], settings: SourceS
 
 def _own_feed(name: str, spec: FeedSpec) -> FeedPlan:
     values = {
-        column: (Value(cell=value) if isinstance(value, str) else value,)
-        for column, value in spec.columns.items()
+        column: (Value(cell=value) if isinstance(value, str) else value,) for column, value in spec.columns.items()
     }
     return FeedPlan(canonical_feeds()[name], values, spec.derived, spec.only_with)
 
@@ -600,15 +624,11 @@ def _canonical_cells(
 
 def _canonical_feed(profile: Profile, feed: Feed) -> FeedPlan:
     fill = profile.feeds[feed.name].fill if feed.name in profile.feeds else {}
-    values = {
-        column: (Value(cell=column), *([fill[column]] if column in fill else [])) for column in feed.columns
-    }
+    values = {column: (Value(cell=column), *([fill[column]] if column in fill else [])) for column in feed.columns}
     return FeedPlan(feed, values, derived=False, only_with=None)
 
 
-def _hash(
-    profile: Profile, feed: Feed, source: str, settings: SourceSettings, defaults: SourceDefaults
-) -> str:
+def _hash(profile: Profile, feed: Feed, source: str, settings: SourceSettings, defaults: SourceDefaults) -> str:
     """What decides how bytes are read: the reader, the profile, the feeds, and what was declared for the
     source.
 

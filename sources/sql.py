@@ -1,4 +1,4 @@
-"""Small helpers for SQL text and for running it.
+"""Writing SQL text and running it.
 
 Belongs here: quoting, and the two ways of asking a connection. Does not belong here: any particular query.
 """
@@ -41,4 +41,5 @@ def run(con: duckdb.DuckDBPyConnection, query: str) -> None:
 
 def ask(con: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     """All rows of a query."""
-    return con.execute(query).fetchall()
+    rows: list[tuple[Any, ...]] = con.execute(query).fetchall()
+    return rows

@@ -37,7 +37,7 @@ _SPACES = "' ' || chr(9) || chr(10) || chr(13)"
 
 # Zero-width spaces, direction overrides and byte order marks: invisible, and able to make two names look like
 # one. The zero-width joiner stays, because emoji and several scripts are spelled with it.
-_INVISIBLE = {code: None for code in (0x200B, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_INVISIBLE = dict.fromkeys((8203, 8288, 65279, *range(8234, 8239), *range(8294, 8298)))
 
 # Eighteen digits before the point and twelve after it: more is noise of binary arithmetic or a damaged id,
 # and could not be typed later without rounding.
@@ -102,8 +102,7 @@ def clean(kind: ColumnType) -> tuple[Step, ...]:
     nothing = NULL_SPELLINGS if kind == "text" else NULL_SPELLINGS + TYPED_NULL_SPELLINGS
     return (
         lambda cell: (
-            f"CASE WHEN strlen({cell}) = length({cell}) THEN trim({cell}, {_SPACES}) "
-            f"ELSE {_FUNCTION}({cell}) END"
+            f"CASE WHEN strlen({cell}) = length({cell}) THEN trim({cell}, {_SPACES}) ELSE {_FUNCTION}({cell}) END"
         ),
         lambda text: f"CASE WHEN {_one_of(text, nothing)} THEN NULL ELSE {text} END",
     )
@@ -223,10 +222,11 @@ _DECIMAL_STEPS: tuple[Step, ...] = (_sign_and_digits, _plain_decimal, _fitting)
 
 
 def _iso_spelling(text: str) -> str:
-    """Hyphens in the day, a point before the fraction and at most six digits in it, Z for UTC."""
+    """Hyphens in the day, at most six digits after a point, the offset close to the time."""
     dashed = f"regexp_replace({text}, '^([0-9]{{4}})[-/.]([0-9]{{1,2}})[-/.]([0-9]{{1,2}})', '\\1-\\2-\\3')"
     pointed = f"regexp_replace({dashed}, ':([0-9]{{2}})[.,]([0-9]{{1,6}})[0-9]*', ':\\1.\\2')"
-    return f"regexp_replace({pointed}, '\\s*UTC$', 'Z')"
+    close = f"regexp_replace({pointed}, '\\s+([-+][0-9:]+)$', '\\1')"
+    return f"regexp_replace({close}, '\\s*UTC$', 'Z')"
 
 
 def _local_time(text: str, formats: Sequence[str]) -> str:
@@ -239,9 +239,7 @@ def _local_time(text: str, formats: Sequence[str]) -> str:
         f"WHEN regexp_full_match({text}, {time}) THEN try_cast({spelled} AS TIMESTAMP)",
         f"WHEN regexp_full_match({text}, '[0-9]{{8}}') THEN try_strptime({text}, '%Y%m%d'){noon}",
     ]
-    declared = [
-        f"try_strptime({text}, {literal(pattern)})" + ("" if "%H" in pattern else noon) for pattern in formats
-    ]
+    declared = [f"try_strptime({text}, {literal(pattern)})" + ("" if "%H" in pattern else noon) for pattern in formats]
     otherwise = f" ELSE coalesce({', '.join(declared)})" if declared else ""
     return f"CASE {' '.join(cases)}{otherwise} END"
 

@@ -81,10 +81,15 @@ def night() -> Callable[..., object]:
     return run_night
 
 
-def deliver(home: Path, name: str, content: bytes, source: str = "online_retail") -> Path:
-    """Drop a file into the landing folder of a home."""
-    folder = home / "landing" / source
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / name
-    file.write_bytes(content)
-    return file
+@pytest.fixture(scope="session")
+def deliver() -> Callable[..., Path]:
+    """Drop a file into the landing folder of a home: ``deliver(home, name, content)``."""
+
+    def drop(home: Path, name: str, content: bytes, source: str = "online_retail") -> Path:
+        folder = home / "landing" / source
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / name
+        file.write_bytes(content)
+        return file
+
+    return drop

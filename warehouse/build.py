@@ -153,9 +153,7 @@ def replace_table(
     try:
         values = [list(column) for column in zip(*_checked(rows, len(columns)), strict=True)]
         # One list per column and one statement: DuckDB inserts row by row a thousand times slower.
-        select = ", ".join(
-            f"unnest(cast(? as {kind}[])) as {quote_name(column)}" for column, kind in columns.items()
-        )
+        select = ", ".join(f"unnest(cast(? as {kind}[])) as {quote_name(column)}" for column, kind in columns.items())
         _create_table(con, schema, name, f"select {select}", values or [[] for _ in columns])
     except (ValueError, duckdb.Error) as error:
         raise WarehouseError(f"The rows do not fit the table {table}: {_first_line(error)}") from error
@@ -186,9 +184,7 @@ def replace_table_from_numpy(
     table = quote_name(schema, name)
     shapes = {column: array.shape for column, array in columns.items()}
     if len(set(shapes.values())) != 1 or any(len(shape) != 1 for shape in shapes.values()):
-        raise WarehouseError(
-            f"The columns of {table} must be one-dimensional and of one length, but are {shapes}."
-        )
+        raise WarehouseError(f"The columns of {table} must be one-dimensional and of one length, but are {shapes}.")
     select = ", ".join(_typed(column, array) for column, array in columns.items())
     try:
         con.register("_arrays", {column: _readable(array) for column, array in columns.items()})
@@ -203,9 +199,7 @@ def replace_table_from_numpy(
 def _create_view(con: duckdb.DuckDBPyConnection, feed: str, content: FeedFiles) -> None:
     missing = [path for path in content.files if not path.is_file()]
     if missing:
-        raise WarehouseError(
-            f"{missing[0]}, a raw file of the feed {feed}, is missing; read the landing folder again."
-        )
+        raise WarehouseError(f"{missing[0]}, a raw file of the feed {feed}, is missing; read the landing folder again.")
     files = ", ".join(quote_literal(path.absolute()) for path in content.files)
     columns = ", ".join(quote_name(column) for column in content.columns)
     view = quote_name("raw", feed)
@@ -217,9 +211,7 @@ def _create_view(con: duckdb.DuckDBPyConnection, feed: str, content: FeedFiles) 
         )
         found = {row[0]: row[1] for row in con.execute(f"describe {view}").fetchall()}
     except duckdb.Error as error:
-        raise WarehouseError(
-            f"The raw files of the feed {feed} cannot be read: {_first_line(error)}"
-        ) from error
+        raise WarehouseError(f"The raw files of the feed {feed} cannot be read: {_first_line(error)}") from error
     for column, kind in content.types.items():
         if found[column] != kind:
             raise WarehouseError(

@@ -147,7 +147,5 @@ def _explain(path: Path | str, error: duckdb.Error) -> WarehouseError:
     if "different configuration" in text or "Unique file handle conflict" in text:
         return WarehouseError(f"{path} is still open elsewhere in this process; close that connection first.")
     if not Path(path).exists():
-        return WarehouseError(
-            f"{path} cannot be opened because it, or its folder, does not exist; check the home."
-        )
+        return WarehouseError(f"{path} cannot be opened because it, or its folder, does not exist; check the home.")
     return WarehouseError(f"{path} cannot be opened as a database: {text.splitlines()[0]}")

@@ -221,9 +221,7 @@ def _count(con: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, int]:
         "select table_name from duckdb_tables() where database_name = ? and schema_name = ? order by 1",
         [catalog, MARTS],
     ).fetchall()
-    return {
-        name: _scalar(con, f"select count(*) from {quote_name(catalog, MARTS, name)}") for (name,) in tables
-    }
+    return {name: _scalar(con, f"select count(*) from {quote_name(catalog, MARTS, name)}") for (name,) in tables}
 
 
 def _scalar(con: duckdb.DuckDBPyConnection, query: str) -> int:

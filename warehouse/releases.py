@@ -41,6 +41,9 @@ from warehouse.lock import RunLock
 
 __all__ = [
     "KEEP",
+    "MANIFEST",
+    "RESTRICTED",
+    "STATES",
     "STEPS",
     "Release",
     "add_history_state",
@@ -208,9 +211,7 @@ def publish(
         point is logged instead, because it can neither undo the release nor harm it; `recover` does the rest.
     """
     if keep < 2:
-        raise WarehouseError(
-            f"Keep at least 2 releases instead of {keep}: readers may still open the one before."
-        )
+        raise WarehouseError(f"Keep at least 2 releases instead of {keep}: readers may still open the one before.")
     head = _head(manifest)
     seq = next_seq(home)
     try:
@@ -481,9 +482,7 @@ def _seal(work: Path) -> None:
         restricted = RESTRICTED in here.relative_to(work).parts
         for name in (*folders, *files):
             if stat.S_IFMT((here / name).lstat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
-                raise WarehouseError(
-                    f"{here / name} is neither a file nor a folder; remove it from the release."
-                )
+                raise WarehouseError(f"{here / name} is neither a file nor a folder; remove it from the release.")
         for name in files:
             (here / name).chmod(0o640 if restricted else 0o444)
         here.chmod(0o750 if restricted else 0o755)
@@ -508,9 +507,7 @@ def _sync_tree(folder: Path) -> None:
 def _point_to(home: Home, name: str, on_step: Callable[[str], None] = _nothing) -> None:
     """Let readers see a release: the commit point."""
     if home.current.exists() and not home.current.is_symlink():
-        raise WarehouseError(
-            f"{home.current} is not a symbolic link to a release; move it away and run again."
-        )
+        raise WarehouseError(f"{home.current} is not a symbolic link to a release; move it away and run again.")
     link = temporary(home.current)
     link.unlink(missing_ok=True)
     link.symlink_to(_link_target(home, name), target_is_directory=True)
@@ -632,9 +629,7 @@ def _problems(home: Home, path: Path) -> Iterator[str]:
 
     expected, found = dict(release.manifest.get("files", {})), dict(_files(path))
     yield from (f"{path / name} is missing." for name in sorted(expected.keys() - found.keys()))
-    yield from (
-        f"{path / name} is not part of the release." for name in sorted(found.keys() - expected.keys())
-    )
+    yield from (f"{path / name} is not part of the release." for name in sorted(found.keys() - expected.keys()))
     common = sorted(expected.keys() & found.keys())
     damaged = [problem for name in common if (problem := _compare(found[name], expected[name]))]
     yield from damaged

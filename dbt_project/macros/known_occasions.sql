@@ -72,10 +72,10 @@ own_gaps as (
 personal_gaps as (
     select
         own_gaps.*,
-        (
+        coalesce((
             (own_gaps.occasion_no - 1) * coalesce(own_gaps.own_gap_days, 0)
             + {{ threshold.shrinkage }} * prior_gap.prior_gap_days
-        ) / nullif(own_gaps.occasion_no - 1 + {{ threshold.shrinkage }}, 0) as personal_gap_days
+        ) / nullif(own_gaps.occasion_no - 1 + {{ threshold.shrinkage }}, 0), prior_gap.prior_gap_days) as personal_gap_days
     from own_gaps
     cross join prior_gap
 ),

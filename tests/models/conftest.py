@@ -1,15 +1,82 @@
-"""The published CDNOW sample, for all tests of the models."""
+"""Customers to test on: the published CDNOW sample, and a simulator without the models' formulas."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
-from simulated_customers import Customers, Floats
+from numpy.typing import NDArray
 
 CALIBRATION_END = pd.Timestamp("1997-09-30")
+
+
+Floats = NDArray[np.float64]
+
+
+class Customers(NamedTuple):
+    """Histories, one row per customer, and what each bought and spent after the end of the calibration."""
+
+    frequency: Floats
+    recency: Floats
+    T: Floats
+    monetary_value: Floats
+    future_purchases: Floats
+    future_spend: Floats
+
+
+def simulate_lives(
+    random: np.random.Generator,
+    rate: Floats,
+    leaving: Floats,
+    until: Floats,
+    *,
+    flip_at_start: bool,
+) -> tuple[Floats, Floats]:
+    """Return the number and the time of the last of the purchases that each customer makes in (0, until]."""
+    purchases, last, now = np.zeros(len(rate)), np.zeros(len(rate)), np.zeros(len(rate))
+    alive = np.ones(len(rate), dtype=bool)
+    if flip_at_start:
+        alive &= random.random(len(rate)) >= leaving
+    while alive.any():
+        now[alive] += random.exponential(1 / rate[alive])
+        alive &= now <= until
+        purchases[alive] += 1
+        last[alive] = now[alive]
+        alive &= random.random(len(rate)) >= leaving
+    return purchases, last
+
+
+def simulate_cohort(
+    random: np.random.Generator,
+    customers: int,
+    *,
+    r: float,
+    alpha: float,
+    a: float,
+    b: float,
+    flip_at_start: bool,
+) -> tuple[Floats, Floats, Floats]:
+    """Return frequency, recency and T of customers who are seen for 20 to 80 units."""
+    age = random.uniform(20, 80, customers)
+    rate, leaving = random.gamma(r, 1 / alpha, customers), random.beta(a, b, customers)
+    frequency, recency = simulate_lives(random, rate, leaving, age, flip_at_start=flip_at_start)
+    return frequency, recency, age
+
+
+@pytest.fixture(scope="session")
+def live() -> Callable[..., tuple[Floats, Floats]]:
+    """:func:`simulate_lives`."""
+    return simulate_lives
+
+
+@pytest.fixture(scope="session")
+def cohort() -> Callable[..., tuple[Floats, Floats, Floats]]:
+    """:func:`simulate_cohort`."""
+    return simulate_cohort
 
 
 @pytest.fixture(scope="session")

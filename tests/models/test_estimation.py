@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from simulated_customers import Customers, Floats, cohort
+from numpy.typing import NDArray
 
 from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD, gamma_gamma
 from models.btyd import Objective, group_rows, group_weighted
+
+if TYPE_CHECKING:
+    from tests.models.conftest import Customers
+
+Floats = NDArray[np.float64]
+Cohort = Callable[..., tuple[Floats, Floats, Floats]]
 
 Counter = type[BetaGeoNBD] | type[ModifiedBetaGeoNBD]
 COUNTERS: list[Counter] = [BetaGeoNBD, ModifiedBetaGeoNBD]
@@ -44,7 +52,7 @@ def assert_finite(model: BetaGeoNBD | ModifiedBetaGeoNBD, x: Floats, last: Float
 
 @pytest.mark.parametrize("model", COUNTERS)
 @pytest.mark.parametrize("theta", [[0.1, 0.7, -0.2, 0.9], [-1.4, 2.0, -3.0, 3.0], [2.0, -1.0, 1.5, -1.5]])
-def test_gradient_of_purchases_equals_central_differences(model: Counter, theta: list[float]) -> None:
+def test_gradient_of_purchases_equals_central_differences(model: Counter, theta: list[float], cohort: Cohort) -> None:
     x, last, age = cohort(np.random.default_rng(1), 300, r=0.8, alpha=6, a=0.9, b=1.6, flip_at_start=True)
     objective = model()._objective(x, last, age, FRACTIONAL_WEIGHTS)
     point = np.array(theta)
@@ -90,13 +98,11 @@ def test_the_unit_of_money_does_not_matter(cdnow: Customers) -> None:
     cents = GammaGamma().fit(cdnow.frequency, cdnow.monetary_value * 100)
     assert cents.params_["v"] == pytest.approx(dollars.params_["v"] * 100, rel=1e-6)
     spend = dollars.expected_average_spend(cdnow.frequency, cdnow.monetary_value)
-    assert cents.expected_average_spend(cdnow.frequency, cdnow.monetary_value * 100) == pytest.approx(
-        spend * 100
-    )
+    assert cents.expected_average_spend(cdnow.frequency, cdnow.monetary_value * 100) == pytest.approx(spend * 100)
 
 
 @pytest.mark.parametrize("model", COUNTERS)
-def test_weights_equal_exploded_rows_in_any_order(model: Counter) -> None:
+def test_weights_equal_exploded_rows_in_any_order(model: Counter, cohort: Cohort) -> None:
     random = np.random.default_rng(3)
     x, last, age = np.round(cohort(random, 300, r=0.8, alpha=6, a=0.9, b=1.6, flip_at_start=True))
     copies = random.integers(0, 4, 300)
@@ -117,7 +123,7 @@ def test_weights_of_spend_equal_exploded_rows(cdnow: Customers) -> None:
 
 
 @pytest.mark.parametrize(("model", "flip_at_start"), [(BetaGeoNBD, False), (ModifiedBetaGeoNBD, True)])
-def test_simulated_purchases_give_their_parameters_back(model: Counter, flip_at_start: bool) -> None:
+def test_simulated_purchases_give_their_parameters_back(model: Counter, flip_at_start: bool, cohort: Cohort) -> None:
     truth = {"r": 0.6, "alpha": 6.0, "a": 0.9, "b": 2.0}
     histories = cohort(np.random.default_rng(4), 20_000, **truth, flip_at_start=flip_at_start)
     fitted = model().fit(*histories)

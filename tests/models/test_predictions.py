@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.special import hyp2f1
 from scipy.stats import beta as beta_distribution
-from simulated_customers import Floats, cohort, live
 
 from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD
 from models.beta_geometric import mean_purchases
 
+Floats = NDArray[np.float64]
+Live = Callable[..., tuple[Floats, Floats]]
+Cohort = Callable[..., tuple[Floats, Floats, Floats]]
 Model = BetaGeoNBD | ModifiedBetaGeoNBD
 TRUTH = {"r": 0.6, "alpha": 6.0, "a": 0.9, "b": 2.0}
 MODELS: list[Model] = [BetaGeoNBD.from_params(**TRUTH), ModifiedBetaGeoNBD.from_params(**TRUTH)]
@@ -26,7 +30,7 @@ parameter = st.floats(1e-4, 1e4)
 history = st.tuples(st.integers(0, 5000), st.floats(0, 1), st.floats(0, 1e5))
 
 
-def posterior_futures(model: Model, x: float, last: float, age: float, t: float, customers: int) -> Floats:
+def posterior_futures(live: Live, model: Model, x: float, last: float, age: float, t: float, customers: int) -> Floats:
     """Simulate purchases in (T, T+t] of customers with a given history, by weighting draws from the prior.
 
     Buying rate and dropout come from the prior, their weight is the likelihood of the history given both;
@@ -46,17 +50,15 @@ def posterior_futures(model: Model, x: float, last: float, age: float, t: float,
 
 @both_models
 @pytest.mark.parametrize(("x", "last", "age"), [(0, 0, 10), (1, 4, 12), (4, 20, 26), (3, 6, 30)])
-def test_predictions_equal_simulated_futures(model: Model, x: float, last: float, age: float) -> None:
-    futures = posterior_futures(model, x, last, age, t=15, customers=200_000)
+def test_predictions_equal_simulated_futures(live: Live, model: Model, x: float, last: float, age: float) -> None:
+    futures = posterior_futures(live, model, x, last, age, t=15, customers=200_000)
     # Importance sampling thins the draws: about one per cent is left as noise.
-    assert model.probability_no_purchase(15, x, last, age)[0] == pytest.approx(
-        np.mean(futures == 0), abs=0.01
-    )
+    assert model.probability_no_purchase(15, x, last, age)[0] == pytest.approx(np.mean(futures == 0), abs=0.01)
     assert model.expected_purchases(15, x, last, age)[0] == pytest.approx(futures.mean(), rel=0.04, abs=0.01)
 
 
 @both_models
-def test_new_customers_buy_as_simulated(model: Model) -> None:
+def test_new_customers_buy_as_simulated(live: Live, model: Model) -> None:
     random, customers = np.random.default_rng(12), 200_000
     rate = random.gamma(TRUTH["r"], 1 / TRUTH["alpha"], customers)
     leaving = random.beta(TRUTH["a"], TRUTH["b"], customers)
@@ -83,7 +85,8 @@ def test_probability_of_no_purchase_of_a_new_customer_is_that_of_zero_purchases(
 
 @both_models
 def test_likelihood_sums_the_histories_of_one_purchase(model: Model) -> None:
-    # Over every moment at which a single repeat purchase may fall, the density adds up to the probability of one.
+    # Over every moment at which a single repeat purchase may fall, the density adds up to the probability
+    # of one.
     total = quad(lambda moment: float(np.exp(model.log_likelihood(1, moment, 20.0)[0])), 0, 20)[0]
     assert total == pytest.approx(model.probability_of_n_purchases(1, 20)[0], rel=1e-8)
 
@@ -172,9 +175,9 @@ def test_every_prediction_is_finite_and_in_range(
 
 
 @both_models
-def test_spend_quantiles_equal_simulated_spend(model: Model) -> None:
+def test_spend_quantiles_equal_simulated_spend(live: Live, model: Model) -> None:
     x, last, age, t, mean = 4.0, 20.0, 26.0, 40.0, 31.0
-    futures = posterior_futures(model, x, last, age, t, customers=200_000)
+    futures = posterior_futures(live, model, x, last, age, t, customers=200_000)
     random, p, q, v = np.random.default_rng(14), *SPEND.parameters()
     nu = random.gamma(p * x + q, 1 / (v + x * mean), len(futures))
     spent = random.standard_gamma(p * futures) / nu
@@ -191,7 +194,7 @@ def test_spend_ratio_averages_to_the_expected_purchases(model: Model) -> None:
     assert ratios.mean() == pytest.approx(model.expected_purchases(30, 3, 8, 10)[0], rel=0.02)
 
 
-def test_spend_quantiles_follow_seed_and_history_not_the_order_of_rows() -> None:
+def test_spend_quantiles_follow_seed_and_history_not_the_order_of_rows(cohort: Cohort) -> None:
     model = MODELS[1]
     random = np.random.default_rng(15)
     states = np.round(cohort(random, 400, **TRUTH, flip_at_start=True))
@@ -214,8 +217,7 @@ def test_spend_quantiles_are_the_same_in_blocks_and_alone() -> None:
     x, age = np.zeros(3), np.array([1.0, 20.0, 90.0])
     together = MODELS[1].spend_ratio_quantiles(300, x, x, age, spend=SPEND, quantiles=(0.9,), draws=600_000)
     alone = [
-        MODELS[1].spend_ratio_quantiles(300, 0, 0, one, spend=SPEND, quantiles=(0.9,), draws=600_000)[0]
-        for one in age
+        MODELS[1].spend_ratio_quantiles(300, 0, 0, one, spend=SPEND, quantiles=(0.9,), draws=600_000)[0] for one in age
     ]
     assert together == pytest.approx(np.array(alone), rel=0.02)
 

@@ -10,12 +10,19 @@ this project from the same data. Unit of time: weeks.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import rankdata
-from simulated_customers import Customers, Floats
 
 from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD
+
+if TYPE_CHECKING:
+    from tests.models.conftest import Customers
+
+Floats = NDArray[np.float64]
 
 CDNOW_BG = {"r": 0.2425945, "alpha": 4.4136025, "a": 0.792922, "b": 2.4259068}
 CDNOW_MBG = {"r": 0.5248431, "alpha": 6.1830852, "a": 0.8913594, "b": 1.6140023}
@@ -65,9 +72,7 @@ def test_bg_nbd_standard_errors_on_cdnow(bg: BetaGeoNBD) -> None:
 
 def test_bg_nbd_fit_on_cdnow_in_days(cdnow: Customers) -> None:
     model = BetaGeoNBD().fit(cdnow.frequency, cdnow.recency * 7, cdnow.T * 7)
-    assert model.params_ == pytest.approx(
-        {"r": 0.24259, "alpha": 30.8952, "a": 0.79292, "b": 2.42591}, abs=5e-4
-    )
+    assert model.params_ == pytest.approx({"r": 0.24259, "alpha": 30.8952, "a": 0.79292, "b": 2.42591}, abs=5e-4)
     assert model.log_likelihood_ == pytest.approx(-14363.5304, abs=1e-3)
 
 
@@ -117,9 +122,7 @@ def test_bg_nbd_unconditional_expectation() -> None:
 def test_bg_nbd_distribution_of_purchases() -> None:
     # [BTYD].
     model = BetaGeoNBD.from_params(r=0.243, alpha=4.414, a=0.793, b=2.426)
-    assert model.probability_of_n_purchases([0, 10], [39, 2]) == pytest.approx(
-        [0.5737864, 1.07869e-07], rel=1e-5
-    )
+    assert model.probability_of_n_purchases([0, 10], [39, 2]) == pytest.approx([0.5737864, 1.07869e-07], rel=1e-5)
     eleven_to_twenty = [
         0.0019995214,
         0.0015170236,
@@ -138,9 +141,7 @@ def test_bg_nbd_distribution_of_purchases() -> None:
 def test_bg_nbd_log_likelihood_of_a_frequent_buyer() -> None:
     # [PYMC], after [NUM].
     model = BetaGeoNBD.from_params(r=0.25, alpha=4.0, a=0.8, b=2.5)
-    assert model.log_likelihood([0, 200], [0, 38], [40, 40]) == pytest.approx(
-        [-0.59947382, 100.7957], abs=1e-4
-    )
+    assert model.log_likelihood([0, 200], [0, 38], [40, 40]) == pytest.approx([-0.59947382, 100.7957], abs=1e-4)
 
 
 def test_gamma_gamma_conditional_means_of_the_first_ten_customers(cdnow: Customers) -> None:
@@ -151,9 +152,7 @@ def test_gamma_gamma_conditional_means_of_the_first_ten_customers(cdnow: Custome
     assert spend == pytest.approx(published, abs=0.1)
 
 
-@pytest.mark.parametrize(
-    "model", [BetaGeoNBD.from_params(**CDNOW_BG), ModifiedBetaGeoNBD.from_params(**CDNOW_MBG)]
-)
+@pytest.mark.parametrize("model", [BetaGeoNBD.from_params(**CDNOW_BG), ModifiedBetaGeoNBD.from_params(**CDNOW_MBG)])
 def test_frequent_buyers_over_two_years_stay_finite(model: BetaGeoNBD) -> None:
     # [CLVT]: histories that once gave NaN there.
     x, last = [221, 254, 161, 204], [103.42857, 97.14286, 94.71429, 98.57143]

@@ -7,18 +7,21 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from orchestration import cli
+from orchestration import cli, nightly
 from orchestration.cli import Exit
+from orchestration.nightly import NightlyOptions, Outcome, Step
 from rules.errors import Problem, RulesError
 from warehouse.connection import connect
 from warehouse.errors import LockHeld, WarehouseError
@@ -59,9 +62,7 @@ def publish_night(home: Path, as_of: str) -> None:
         con.execute("create schema marts")
         con.execute("create table marts.customers as select unnest(['a', 'b']) as customer_id")
     export_marts(build, work, {"customers": ["customer_id"]})
-    publish(
-        warehouse, work, {"run_id": run_id, "as_of": as_of, "code_version": "0.1.0", "config_hash": "abc"}
-    )
+    publish(warehouse, work, {"run_id": run_id, "as_of": as_of, "code_version": "0.1.0", "config_hash": "abc"})
 
 
 @pytest.fixture
@@ -72,45 +73,36 @@ def two_releases(home: Path) -> Path:
 
 
 class Night:
-    """Stands in for the night, so that the command line can be tested without one."""
+    """Takes the place of the night, whose own tests run it, so that every outcome can be had at will."""
 
     def __init__(self) -> None:
-        self.options: Any = None
-        self.outcome: Any = outcome()
+        self.options: NightlyOptions | None = None
+        self.outcome = outcome()
         self.work: Callable[[], None] = lambda: None
 
-    def run(self, options: Any) -> Any:
+    def run(self, options: NightlyOptions) -> Outcome:
         self.options = options
         self.work()
         return self.outcome
 
 
-def outcome(**changes: Any) -> SimpleNamespace:
-    facts: dict[str, Any] = {
-        "exit_code": 0,
-        "as_of": date(2026, 3, 2),
-        "kind": "published",
-        "release": "2-night-2026-03-02",
-        "served": True,
-        "reasons": [],
-        "steps": [SimpleNamespace(name="orders", rows=541909, seconds=2.34)],
-        "where": {"warehouse": Path("/srv/home/current/warehouse.duckdb")},
-        "warnings": [],
-    }
-    return SimpleNamespace(**{**facts, **changes})
+def outcome(**changes: Any) -> Outcome:
+    published = Outcome(
+        exit_code=0,
+        as_of=date(2026, 3, 2),
+        kind="published",
+        release="2-night-2026-03-02",
+        served=True,
+        steps=[Step("orders", 541909, 2.34), Step("report", None, 0.1)],
+        where={"warehouse": Path("/srv/home/current/warehouse.duckdb")},
+    )
+    return replace(published, **changes)
 
 
 @pytest.fixture
 def night(monkeypatch: pytest.MonkeyPatch) -> Night:
     night = Night()
-    module = ModuleType("orchestration.nightly")
-    names = "home landing config as_of full_refresh debug"
-
-    def options(*values: object) -> SimpleNamespace:
-        return SimpleNamespace(**dict(zip(names.split(), values, strict=True)))
-
-    vars(module).update(NightlyOptions=options, run=night.run)
-    monkeypatch.setitem(sys.modules, "orchestration.nightly", module)
+    monkeypatch.setattr(nightly, "run", night.run)
     return night
 
 
@@ -128,9 +120,7 @@ def test_help_is_fast_because_it_imports_nothing_heavy() -> None:
         "except SystemExit: pass\n"
         "print(sorted({'dagster', 'duckdb', 'dbt', 'pandas', 'numpy', 'pydantic'} & set(sys.modules)))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout.splitlines()[-1] == "[]"
     for command in ("run", "dev", "releases", "verify", "rollback", "unpin", "doctor"):
         assert f" {command} " in result.stdout
@@ -145,14 +135,9 @@ def test_run_hands_its_options_to_the_night(
         *("--as-of", "2026-03-02", "--full-refresh", "--debug"),
     )
     assert result.exit_code == Exit.DONE, result.output
-    assert vars(night.options) == {
-        "home": home,
-        "landing": tmp_path / "in",
-        "config": config,
-        "as_of": "2026-03-02",
-        "full_refresh": True,
-        "debug": True,
-    }
+    assert night.options == NightlyOptions(
+        home=home, landing=tmp_path / "in", config=config, as_of="2026-03-02", full_refresh=True, debug=True
+    )
     monkeypatch.setenv("KEEPRATE_HOME", str(home / "other"))
     keeprate("run", "--config", config, "--as-of", "latest")
     assert (night.options.home, night.options.landing, night.options.as_of) == (
@@ -162,18 +147,13 @@ def test_run_hands_its_options_to_the_night(
     )
 
 
-def test_run_summarises_steps_figures_and_where_to_look(
-    night: Night, two_releases: Path, config: Path
-) -> None:
+def test_run_summarises_steps_figures_and_where_to_look(night: Night, two_releases: Path, config: Path) -> None:
     result = keeprate("run", "--home", two_releases, "--config", config)
     assert "541,909" in result.stdout
     assert "2.3" in result.stdout
     assert "2 customers" in result.stdout
     assert "/srv/home/current/warehouse.duckdb" in result.stdout
-    assert (
-        result.stdout.splitlines()[-1]
-        == "Published release 2-night-2026-03-02 as of 2026-03-02; it is served now."
-    )
+    assert result.stdout.splitlines()[-1] == "Published release 2-night-2026-03-02 as of 2026-03-02; it is served now."
 
 
 @pytest.mark.parametrize(
@@ -182,7 +162,7 @@ def test_run_summarises_steps_figures_and_where_to_look(
         ({"kind": "published", "served": False}, "another one is pinned"),
         ({"kind": "backfilled", "release": None}, "a later day is served and did not change"),
         ({"kind": "refused", "exit_code": 1, "release": None}, "nothing was published"),
-        ({"kind": "failed", "exit_code": 4, "release": None, "as_of": None}, "Failed: what was served"),
+        ({"kind": "failed", "exit_code": 4, "release": None}, "Failed as of 2026-03-02: what was served"),
     ],
 )
 def test_every_outcome_is_said_in_a_sentence_and_keeps_its_status(
@@ -345,9 +325,7 @@ def test_dev_listens_on_the_loopback_only() -> None:
     assert command[command.index("-p") + 1] == "3100"
 
 
-def test_dev_passes_whole_paths_because_it_leaves_the_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_dev_passes_whole_paths_because_it_leaves_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.dev_environment(None, Path("b.yml")) == {"KEEPRATE_CONFIG": str(tmp_path / "b.yml")}
     assert cli.dev_environment(Path("in"), Path("b.yml"))["KEEPRATE_LANDING"] == str(tmp_path / "in")
@@ -375,24 +353,37 @@ def dev_server(home: Path, free_port: int) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", code, "dev", "--home", str(home), "--port", str(free_port)],
         cwd=ROOT,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
+        # Dagster starts a web server and a daemon: a group of their own, so that a failing test leaves none.
+        start_new_session=True,
     )
     yield process
-    if process.poll() is None:
-        process.kill()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
 
+def wait_until_open(port: int, process: subprocess.Popen[str]) -> None:
+    """Dagster says that it serves a moment before its port is open."""
+    give_up_at = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < give_up_at:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+    pytest.fail(f"nothing listens on port {port}")
+
+
 @pytest.mark.slow
-def test_dev_serves_the_asset_graph_and_stops_on_interrupt(
-    dev_server: subprocess.Popen[str], free_port: int
-) -> None:
-    assert dev_server.stderr is not None
-    # Dagster announces on standard error that it serves; end of file means that it could not.
-    assert any(
-        f"Serving dagster-webserver on http://127.0.0.1:{free_port}" in line for line in dev_server.stderr
-    )
+def test_dev_serves_the_asset_graph_and_stops_on_interrupt(dev_server: subprocess.Popen[str], free_port: int) -> None:
+    assert dev_server.stdout is not None
+    # The end of Dagster's output would mean that it could not start.
+    address = f"Serving dagster-webserver on http://127.0.0.1:{free_port}"
+    assert any(address in line for line in dev_server.stdout)
+    wait_until_open(free_port, dev_server)
     query = json.dumps({"query": "{ assetNodes { assetKey { path } } }"}).encode()
     request = urllib.request.Request(
         f"http://127.0.0.1:{free_port}/graphql", query, {"Content-Type": "application/json"}

@@ -52,9 +52,7 @@ def test_a_lock_that_is_held_names_the_process_and_is_no_fault(setup: Setup) -> 
     assert f"process {os.getpid()}" in finding.what
 
 
-def test_settings_that_differ_from_the_projects_are_noticed(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_that_differ_from_the_projects_are_noticed(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     instance.prepare(setup.home)
     (setup.home / "dagster" / "dagster.yaml").write_text("nux: {enabled: true}\n", encoding="utf-8")
     monkeypatch.setenv("DAGSTER_HOME", "/srv/elsewhere")
@@ -83,9 +81,7 @@ def test_a_file_outside_of_a_source_is_noticed(setup: Setup) -> None:
     assert "orders.csv belongs to no source" in line
 
 
-def test_unusable_addresses_are_noticed_without_being_shown(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unusable_addresses_are_noticed_without_being_shown(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEEPRATE_NOTIFY_URLS", "json://127.0.0.1/x carrierpigeon://secret")
     (line,) = wrong(list(doctor.check_notifications(setup)))
     assert "carrierpigeon" in line
@@ -132,5 +128,5 @@ def test_a_home_on_a_network_file_system_is_refused(
 
 
 def test_a_lock_may_name_a_version_per_platform() -> None:
-    lock = "numpy==2.4.6 ; python_full_version < '3.12' \\\n    --hash=sha256:ab\nNumpy==2.5.0\ndbt_core==1.11.16\n"
+    lock = "numpy==2.4.6 ; python_version < '3.12' \\\n    --hash=sha256:ab\nNumpy==2.5.0\ndbt_core==1.11.16\n"
     assert doctor.locked_versions(lock) == {"numpy": {"2.4.6", "2.5.0"}, "dbt-core": {"1.11.16"}}

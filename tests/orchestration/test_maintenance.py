@@ -159,9 +159,7 @@ def killed_process() -> dict[str, str]:
         "from orchestration.instance import process_tags; import sys;"
         "print(*process_tags().values(), flush=True); sys.stdin.read()"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     tag = process.stdout.readline().strip()
     assert instances.process_is_alive(tag)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import deliver
 
 # Columns that say when a run was, not what is true.
 RUN_TABLES = {"release", "gate_results"}
@@ -55,7 +54,7 @@ def ask(home: Path, query: str) -> list[tuple]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory, small_shop, night):
+def served(tmp_path_factory, small_shop, night, deliver):
     """A home that has published the small shop once. Tests that change it copy it."""
     home = tmp_path_factory.mktemp("served") / "home"
     deliver(home, "online_retail.csv", small_shop.content)
@@ -71,7 +70,7 @@ def copied(served, tmp_path):
     return home
 
 
-def test_the_same_night_twice_gives_the_same_bytes_and_raises_no_alert_twice(copied, night):
+def test_the_same_night_twice_gives_the_same_bytes_and_raises_no_alert_twice(copied, night, deliver):
     before, alerts = mart_bytes(copied), ask(copied, "from marts.list_members order by all")
 
     assert night(copied).kind == "published"
@@ -81,7 +80,7 @@ def test_the_same_night_twice_gives_the_same_bytes_and_raises_no_alert_twice(cop
     assert len(alerts) > 0
 
 
-def test_a_deleted_build_costs_time_and_no_data(copied, night):
+def test_a_deleted_build_costs_time_and_no_data(copied, night, deliver):
     before = mart_bytes(copied)
     shutil.rmtree(copied / "build")
 
@@ -90,7 +89,7 @@ def test_a_deleted_build_costs_time_and_no_data(copied, night):
     assert mart_bytes(copied) == before
 
 
-def test_an_alert_keeps_its_id_on_the_following_night(tmp_path, small_shop, night):
+def test_an_alert_keeps_its_id_on_the_following_night(tmp_path, small_shop, night, deliver):
     home = tmp_path / "home"
     deliver(home, "online_retail.csv", small_shop.content)
     night(home, "2011-12-08")
@@ -108,7 +107,9 @@ def test_an_alert_keeps_its_id_on_the_following_night(tmp_path, small_shop, nigh
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first half first", "second half first"])
-def test_two_halves_in_either_order_say_what_the_whole_says(served, tmp_path, small_shop, night, order):
+def test_two_halves_in_either_order_say_what_the_whole_says(
+    served, tmp_path, small_shop, night, deliver, order
+):
     halves = small_shop.cut_at_an_invoice()
     home = tmp_path / "home"
     for place in order:
@@ -124,7 +125,7 @@ def test_two_halves_in_either_order_say_what_the_whole_says(served, tmp_path, sm
     assert sums == (len(small_shop.lines), len(small_shop.lines))
 
 
-def test_plain_gzipped_and_zipped_copies_are_one_delivery(copied, small_shop, night):
+def test_plain_gzipped_and_zipped_copies_are_one_delivery(copied, small_shop, night, deliver):
     before = fingerprint(copied)
     deliver(copied, "online_retail.csv.gz", gzip.compress(small_shop.content))
     archive = io.BytesIO()
@@ -138,7 +139,7 @@ def test_plain_gzipped_and_zipped_copies_are_one_delivery(copied, small_shop, ni
     assert ask(copied, "select count(*) from marts.deliveries") == [(1,)]
 
 
-def test_rows_in_another_order_say_the_same(served, tmp_path, small_shop, night):
+def test_rows_in_another_order_say_the_same(served, tmp_path, small_shop, night, deliver):
     home = tmp_path / "home"
     deliver(home, "online_retail.csv", small_shop.header + b"".join(reversed(small_shop.lines)))
     assert night(home).kind == "published"
@@ -148,7 +149,7 @@ def test_rows_in_another_order_say_the_same(served, tmp_path, small_shop, night)
 
 
 def test_a_corrected_delivery_replaces_its_invoices_and_counts_the_old_lines_as_duplicates(
-    copied, small_shop, night
+    copied, small_shop, night, deliver
 ):
     number = next(line.split(b",")[0] for line in small_shop.lines if not line.startswith((b"C", b"A")))
     lines = [line for line in small_shop.lines if line.split(b",")[0] == number]
@@ -181,7 +182,9 @@ def bad_files(content: bytes) -> dict[str, tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("fault", ["cut archive", "cut in the last record", "renamed column", "empty"])
-def test_a_file_that_cannot_be_trusted_stops_the_night_with_one_sentence(copied, small_shop, night, fault):
+def test_a_file_that_cannot_be_trusted_stops_the_night_with_one_sentence(
+    copied, small_shop, night, deliver, fault
+):
     before = everything(copied / "current")
     name, content = bad_files(small_shop.content)[fault]
     deliver(copied, name, content)
@@ -194,7 +197,9 @@ def test_a_file_that_cannot_be_trusted_stops_the_night_with_one_sentence(copied,
     assert everything(copied / "current") == before
 
 
-def test_an_earlier_day_in_a_fresh_home_knows_nothing_of_what_came_later(tmp_path, small_shop, night):
+def test_an_earlier_day_in_a_fresh_home_knows_nothing_of_what_came_later(
+    tmp_path, small_shop, night, deliver
+):
     until = "2011-06-30"
     earlier = [line for line in small_shop.lines if _day(line) <= until]
     assert 0 < len(earlier) < len(small_shop.lines)
@@ -210,7 +215,7 @@ def test_an_earlier_day_in_a_fresh_home_knows_nothing_of_what_came_later(tmp_pat
     assert ask(homes[0], "select max(order_date) from marts.orders") == [(date(2011, 6, 30),)]
 
 
-def test_an_earlier_day_in_a_home_that_serves_a_later_one_only_adds_to_its_history(copied, night):
+def test_an_earlier_day_in_a_home_that_serves_a_later_one_only_adds_to_its_history(copied, night, deliver):
     before = everything(copied / "current")
 
     outcome = night(copied, "2011-06-30")
@@ -221,7 +226,7 @@ def test_an_earlier_day_in_a_home_that_serves_a_later_one_only_adds_to_its_histo
     assert states == ["as_of=2011-06-30.parquet", "as_of=2011-12-09.parquet"]
 
 
-def test_a_home_without_any_delivery_publishes_empty_tables(tmp_path, night):
+def test_a_home_without_any_delivery_publishes_empty_tables(tmp_path, night, deliver):
     outcome = night(tmp_path / "home")
 
     assert outcome.kind == "published", outcome.reasons
@@ -229,7 +234,7 @@ def test_a_home_without_any_delivery_publishes_empty_tables(tmp_path, night):
     assert ask(tmp_path / "home", "select count(*) from marts.customer_360") == [(0,)]
 
 
-def test_the_last_day_in_the_data_can_be_asked_for(tmp_path, small_shop, night):
+def test_the_last_day_in_the_data_can_be_asked_for(tmp_path, small_shop, night, deliver):
     home = tmp_path / "home"
     deliver(home, "online_retail.csv", small_shop.content)
     outcome = night(home, "latest")

@@ -80,9 +80,7 @@ def test_nothing_configured_means_no_attempt(ledger: Path, monkeypatch: pytest.M
     assert not ledger.exists()
 
 
-def test_addresses_come_from_the_environment(
-    channel: Channel, ledger: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_addresses_come_from_the_environment(channel: Channel, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(notifications.URLS_VARIABLE, f"{channel.url}\n {channel.url}/second ")
     assert notify(failure(), ledger=ledger)
     assert len(channel.messages) == 2
@@ -120,9 +118,7 @@ def test_a_refused_message_is_reported_tried_again_and_never_raises(
 ) -> None:
     channel.status = 500
     assert not notify(failure(), ledger=ledger, urls=[channel.url])
-    assert [record.levelno for record in caplog.records if record.name == "keeprate.notifications"] == [
-        logging.ERROR
-    ]
+    assert [record.levelno for record in caplog.records if record.name == "keeprate.notifications"] == [logging.ERROR]
     channel.status = 200
     assert notify(failure(), ledger=ledger, urls=[channel.url])
 
@@ -207,7 +203,7 @@ def test_what_is_served_is_read_from_the_current_release(tmp_path: Path) -> None
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("gate", asset="checked", blocking=True)])
-def checked() -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+def checked() -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     yield dg.MaterializeResult()
     yield dg.AssetCheckResult(passed=False, check_name="gate", description="too few rows\nbad currency")
 

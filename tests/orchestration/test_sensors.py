@@ -140,9 +140,7 @@ def test_the_sensor_requests_yesterday_in_the_business_time_zone(landing: Path) 
         first = sensor.evaluate_tick(dg.build_sensor_context(instance, repository_def=repository))
         assert not first.run_requests
         assert first.skip_message
-        second = sensor.evaluate_tick(
-            dg.build_sensor_context(instance, cursor=first.cursor, repository_def=repository)
-        )
+        second = sensor.evaluate_tick(dg.build_sensor_context(instance, cursor=first.cursor, repository_def=repository))
         (request,) = second.run_requests or []
         assert request.partition_key == "2026-03-01"
         assert request.run_key == run_key(Cursor.from_json(second.cursor).seen)

@@ -3,7 +3,7 @@
 import gzip
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,12 +44,13 @@ class Home:
         return gzip.compress(content.encode() if isinstance(content, str) else content, mtime=0)
 
     @staticmethod
-    def zipped(members: dict[str, str | bytes], day: tuple[int, int, int] = (1980, 1, 1)) -> bytes:
+    def zipped(members: Mapping[str, str | bytes], day: tuple[int, int, int] = (1980, 1, 1)) -> bytes:
         """A zip archive whose members are dated at noon of a day."""
         archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+        with zipfile.ZipFile(archive, "w") as writer:
             for member, content in members.items():
-                writer.writestr(zipfile.ZipInfo(member, (*day, 12, 0, 0)), content)
+                info = zipfile.ZipInfo(member, (*day, 12, 0, 0))
+                writer.writestr(info, content, compress_type=zipfile.ZIP_DEFLATED)
         return archive.getvalue()
 
     def put(self, name: str, content: bytes | str) -> Path:
@@ -77,7 +78,8 @@ class Home:
             return []
         order = " ORDER BY delivery_id, record_no" if "record_no" in files.columns else ""
         query = f"SELECT {', '.join(columns)} FROM read_parquet(?){order}"
-        return self.con.execute(query, [[str(file) for file in files.files]]).fetchall()
+        found: list[tuple[Any, ...]] = self.con.execute(query, [[str(file) for file in files.files]]).fetchall()
+        return found
 
     def refusal(self) -> str:
         """Read landing, of which exactly one file must be refused and nothing else loaded; the sentence."""
@@ -90,10 +92,7 @@ class Home:
     def left_behind(self) -> list[Path]:
         """Every file below raw, rejected and work."""
         return [
-            file
-            for folder in ("raw", "rejected", "work")
-            for file in (self.root / folder).rglob("*")
-            if file.is_file()
+            file for folder in ("raw", "rejected", "work") for file in (self.root / folder).rglob("*") if file.is_file()
         ]
 
 
@@ -111,7 +110,6 @@ def example_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hom
         home = Home(tmp_path_factory.mktemp("example"), con)
         home.put("online_retail/online_retail.csv.gz", EXAMPLE.read_bytes())
         yield home, home.load()
-
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Home
-
     from sources import LoadResult
+    from tests.sources.conftest import Home
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,9 @@ def test_lines_keep_their_number_and_text(example_home: "tuple[Home, LoadResult]
     assert all(want is not None and not want.isascii() for _, want in different)
 
 
-def test_orders_are_the_distinct_documents(example_home: "tuple[Home, LoadResult]", lines: list[dict[str, str]]) -> None:
+def test_orders_are_the_distinct_documents(
+    example_home: "tuple[Home, LoadResult]", lines: list[dict[str, str]]
+) -> None:
     home, result = example_home
     documents = {(line["InvoiceNo"], line["CustomerID"], line["InvoiceDate"]) for line in lines}
     kinds = Counter("refund" if number.startswith("C") else "sale" for number, _, _ in documents)

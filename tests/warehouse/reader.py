@@ -1,13 +1,16 @@
 """A reader in a process of its own, as a BI tool is one.
 
 ``python reader.py poll HOME``: reads `current` over and over until its input is closed, then prints what it
-saw. ``python reader.py hold HOME``: opens the release that is served, and reads it again after a line of
+saw. ``python reader.py follow HOME``: the same, but only follows the link, as fast as it can.
+``python reader.py hold HOME``: opens the release that is served, and reads it again after a line of
 input.
 """
 
 import json
+import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from warehouse.connection import connect, quote_literal
@@ -33,7 +36,12 @@ def read(current: Path) -> str:
     return day
 
 
-def poll(current: Path) -> None:
+def follow(current: Path) -> str:
+    """Return the name of the release that the link points to."""
+    return Path(os.readlink(current)).name
+
+
+def poll(current: Path, read: Callable[[Path], str]) -> None:
     """Read until the input is closed."""
     stop = threading.Event()
 
@@ -65,4 +73,8 @@ def hold(current: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"poll": poll, "hold": hold}[sys.argv[1]](Path(sys.argv[2]) / "current")
+    mode, link = sys.argv[1], Path(sys.argv[2]) / "current"
+    if mode == "hold":
+        hold(link)
+    else:
+        poll(link, follow if mode == "follow" else read)

@@ -40,9 +40,7 @@ def delivery(path: Path, select: str) -> Path:
 
 
 def order(path: Path, number: int) -> Path:
-    return delivery(
-        path, f"select '{number}' as order_id, '{number}.50' as net_amount, {number}::bigint as record_no"
-    )
+    return delivery(path, f"select '{number}' as order_id, '{number}.50' as net_amount, {number}::bigint as record_no")
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
@@ -88,9 +86,7 @@ def test_a_feed_may_become_a_table_and_a_view_again(con: duckdb.DuckDBPyConnecti
 def test_columns_are_taken_by_name_whatever_their_order_in_a_file(
     con: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    swapped = delivery(
-        tmp_path / "2.parquet", "select 2::bigint as record_no, '9' as net_amount, 'b' as order_id"
-    )
+    swapped = delivery(tmp_path / "2.parquet", "select 2::bigint as record_no, '9' as net_amount, 'b' as order_id")
     register_raw(con, {"orders": FeedFiles(COLUMNS, [order(tmp_path / "1.parquet", 1), swapped])})
     assert con.execute("select * from raw.orders where record_no = 2").fetchall() == [("b", "9", 2)]
 
@@ -140,15 +136,9 @@ def test_the_run_tables_say_what_the_night_is_about(con: duckdb.DuckDBPyConnecti
     assert con.execute("select count(*) from run.previous_list_members").fetchall() == [(0,)]
 
 
-def test_list_state_of_an_older_shape_gets_the_columns_of_today(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    older = delivery(
-        tmp_path / "m.parquet", "select 'c1' as customer_id, 'churn_alert' as list_id, 1 as retired"
-    )
-    write_run_tables(
-        con, as_of_dates=[], snapshot_as_of=[], list_member_columns=MEMBERS, previous_list_members=older
-    )
+def test_list_state_of_an_older_shape_gets_the_columns_of_today(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    older = delivery(tmp_path / "m.parquet", "select 'c1' as customer_id, 'churn_alert' as list_id, 1 as retired")
+    write_run_tables(con, as_of_dates=[], snapshot_as_of=[], list_member_columns=MEMBERS, previous_list_members=older)
     assert con.execute("select * from run.previous_list_members").fetchall() == [("churn_alert", "c1", None)]
     assert columns_of(con, "run.previous_list_members") == MEMBERS
 
@@ -211,9 +201,7 @@ def test_a_table_of_arrays_keeps_types_and_has_null_for_what_is_missing(
         "reason": "VARCHAR",
         "known": "BOOLEAN",
     }
-    assert con.execute(
-        "select day, frequency, p_alive, status, reason, known from predictions.states"
-    ).fetchall() == [
+    assert con.execute("select day, frequency, p_alive, status, reason, known from predictions.states").fetchall() == [
         (date(2011, 12, 9), 3, 0.75, "ok", "late", True),
         (None, 0, None, "none", None, False),
     ]

@@ -114,6 +114,4 @@ def test_names_and_texts_are_quoted() -> None:
     assert quote_name("raw", 'odd"name') == '"raw"."odd""name"'
     assert quote_literal("it's") == "'it''s'"
     with connect() as con:
-        assert con.execute(f"select {quote_literal(Path('a/b'))} as {quote_name('select')}").fetchall() == [
-            ("a/b",)
-        ]
+        assert con.execute(f"select {quote_literal(Path('a/b'))} as {quote_name('select')}").fetchall() == [("a/b",)]

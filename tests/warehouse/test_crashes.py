@@ -50,9 +50,7 @@ def assert_in_order(home: Home) -> None:
 
 
 @pytest.mark.parametrize("step", ALL_STEPS)
-def test_a_kill_at_any_step_leaves_the_old_release_or_the_new_one(
-    home: Home, start: Start, step: str
-) -> None:
+def test_a_kill_at_any_step_leaves_the_old_release_or_the_new_one(home: Home, start: Start, step: str) -> None:
     night(home, day(1))
     kill_at(start, home, step)
     assert served(home) == (2 if step in FLIPPED else 1)
@@ -79,9 +77,7 @@ def test_a_kill_during_the_first_publication_leaves_nothing_or_a_whole_release(
 
 
 @pytest.mark.parametrize("step", ["described", "renamed", "remembered", "recorded", "collected"])
-def test_a_kill_while_a_release_is_pinned_moves_nobody_and_loses_nothing(
-    home: Home, start: Start, step: str
-) -> None:
+def test_a_kill_while_a_release_is_pinned_moves_nobody_and_loses_nothing(home: Home, start: Start, step: str) -> None:
     for number in (1, 2):
         night(home, day(number))
     rollback(home)
@@ -96,9 +92,7 @@ def test_a_kill_while_a_release_is_pinned_moves_nobody_and_loses_nothing(
     assert_in_order(home)
 
 
-def test_readers_meet_neither_an_error_nor_a_mixture_while_nights_are_published(
-    home: Home, start: Start
-) -> None:
+def test_readers_meet_neither_an_error_nor_a_mixture_while_nights_are_published(home: Home, start: Start) -> None:
     night(home, day(1))
     reader = start("reader.py", "poll", home.root)
     assert reader.stdout is not None
@@ -112,9 +106,21 @@ def test_readers_meet_neither_an_error_nor_a_mixture_while_nights_are_published(
     assert len(seen["days"]) > 2
 
 
-def test_a_reader_that_keeps_a_release_open_blocks_nobody_and_keeps_its_view(
-    home: Home, start: Start
-) -> None:
+def test_the_link_is_never_absent_while_it_moves(home: Home, start: Start) -> None:
+    for number in (1, 2):
+        night(home, day(number))
+    reader = start("reader.py", "follow", home.root)
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "ready\n"
+    for _ in range(15):
+        rollback(home, 1)
+        rollback(home, 2)
+    seen = json.loads(finish(reader))
+    assert seen["errors"] == []
+    assert len(seen["days"]) > 10
+
+
+def test_a_reader_that_keeps_a_release_open_blocks_nobody_and_keeps_its_view(home: Home, start: Start) -> None:
     night(home, day(1))
     reader = start("reader.py", "hold", home.root)
     assert reader.stdout is not None

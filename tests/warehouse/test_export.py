@@ -58,7 +58,8 @@ def test_every_client_since_duckdb_1_0_can_read_the_file_before_and_after_the_st
     work = new_work(home, "r1")
     build(home, "create table marts.t as select 1 as k")
     export_marts(home.build_file, work, {"t": ["k"]})
-    # The main header: a checksum of 8 bytes, then DUCK, then the storage version; 64 is what 1.0 wrote itself.
+    # The file begins with a checksum of 8 bytes, DUCK, and the storage version; 64 is what 1.0 wrote itself.
+    # itself.
     assert struct.unpack("<8x4sQ", (work / "warehouse.duckdb").read_bytes()[:20]) == (b"DUCK", 64)
     stamp_release(work, **STAMP)
     assert struct.unpack("<8x4sQ", (work / "warehouse.duckdb").read_bytes()[:20]) == (b"DUCK", 64)
@@ -109,9 +110,7 @@ def test_a_type_that_some_readers_cannot_take_is_refused(home: Home, expression:
         ({"../t": []}, "cannot be the name"),
     ],
 )
-def test_a_table_that_cannot_be_published_is_refused(
-    home: Home, tables: dict[str, list[str]], complaint: str
-) -> None:
+def test_a_table_that_cannot_be_published_is_refused(home: Home, tables: dict[str, list[str]], complaint: str) -> None:
     build(home, "create table marts.t as select 1 as k")
     with pytest.raises(WarehouseError, match=complaint):
         export_marts(home.build_file, new_work(home, "r1"), tables)
@@ -163,7 +162,5 @@ def test_formats_that_differ_are_noticed(home: Home) -> None:
     export_marts(home.build_file, work, {"t": ["k"]})
     with connect() as con:
         con.execute(f"copy (from range(2)) to '{work / 'marts' / 't.parquet'}' (format parquet)")
-    with pytest.raises(
-        WarehouseError, match=r"t\.parquet has 2 rows, but the table in warehouse\.duckdb has 1"
-    ):
+    with pytest.raises(WarehouseError, match=r"t\.parquet has 2 rows, but the table in warehouse\.duckdb has 1"):
         count_rows(work)

@@ -25,9 +25,7 @@ def test_a_home_is_free_before_during_and_after_as_it_should(home: Home) -> None
         pass
 
 
-def test_a_lock_of_another_process_is_refused_by_its_number_and_freed_by_its_death(
-    home: Home, start: Start
-) -> None:
+def test_a_lock_of_another_process_is_refused_by_its_number_and_freed_by_its_death(home: Home, start: Start) -> None:
     process = start("locker.py", home.root)
     assert process.stdout is not None
     assert process.stdout.readline() == "locked\n"

@@ -154,9 +154,7 @@ def test_states_reach_the_history_and_a_repeated_day_replaces_its_own(home: Home
         ({"inputs": {"not", "json"}}, "could not be completed"),
     ],
 )
-def test_a_manifest_that_cannot_be_true_is_refused(
-    home: Home, change: dict[str, object], complaint: str
-) -> None:
+def test_a_manifest_that_cannot_be_true_is_refused(home: Home, change: dict[str, object], complaint: str) -> None:
     night(home, day(1))
     work = prepare_again(home, day(2), "r2")
     with pytest.raises(WarehouseError, match=complaint):
@@ -230,6 +228,29 @@ def test_a_full_disk_at_any_step_leaves_readers_a_whole_release(
     assert night(home, day(3)).served
     assert verify(home) == []
     assert recover(home) == []
+
+
+def test_everything_is_on_the_disk_before_the_rename_that_relies_on_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = prepare_again(home, day(1), "r1")
+    synced: set[Path] = set()
+    synced_at: dict[str, set[Path]] = {}
+    real_fsync = os.fsync
+
+    def watch(descriptor: int) -> None:
+        real_fsync(descriptor)
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", watch)
+    publish(home, work, manifest(day(1), "r1"), on_step=lambda step: synced_at.update({step: set(synced)}))
+    published = home.releases / "1-r1"
+    content = {work / path.relative_to(published) for path in [published, *published.rglob("*")]}
+    # The manifest is synced under its temporary name.
+    assert content - {work / "manifest.json"} <= synced_at["synced"]
+    assert work / ".manifest.json.new" in synced_at["synced"]
+    assert home.releases in synced_at["renamed"]
+    assert {home.root, home.ledger, home.states} <= synced_at["recorded"]
 
 
 def test_a_run_id_that_could_leave_the_folder_or_is_taken_is_refused(home: Home) -> None:

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with valid_orders as (
     select * from {{ ref('orders_current') }}
     where is_valid and order_on <= {{ tonight() }}

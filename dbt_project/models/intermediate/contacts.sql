@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with source_customers as (
     select * from {{ ref('source_customers') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with orders as (
     select * from {{ ref('orders_current') }}
     where is_valid and customer_id is not null

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with customer_days as (
     select * from {{ ref('customer_days') }}
 ),
@@ -13,7 +15,7 @@ final as (
     select
         *,
         case
-            when coalesce(next_occasion_on, {{ add_days(tonight(), 1) }}) > {{ add_days('occasion_on', 'threshold_days') }}
+            when coalesce(next_occasion_on, {{ tonight() }}) > {{ add_days('occasion_on', 'threshold_days') }}
                 then {{ add_days('occasion_on', 'threshold_days + 1') }}
         end as churned_on
     from known_occasions

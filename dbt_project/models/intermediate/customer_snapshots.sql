@@ -1,4 +1,4 @@
-{{ config(materialized='by_as_of') }}
+{{ config(materialized='by_as_of', tags=['before_scores']) }}
 {%- set as_of = "(select max(as_of) from " ~ source('run', 'snapshot_as_of') ~ ")" %}
 
 with customer_days as (

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with occasions as (
     select * from {{ ref('customer_occasions') }}
 ),

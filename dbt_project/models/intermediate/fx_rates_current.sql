@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with rates as (
     select * from {{ ref('stg_fx_rates') }}
     where cast_error is null

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with lines as (
     select * from {{ ref('stg_order_lines') }}
     where cast_error is null

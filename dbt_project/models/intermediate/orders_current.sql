@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with orders as (
     select * from {{ ref('stg_orders') }}
     where cast_error is null
@@ -135,7 +137,7 @@ final as (
         is_orphan,
         -- Revenue is a sale above zero or a refund below it, in a status the business counts.
         not is_orphan
-            and status in ({% for status in var('valid_order_statuses') %}'{{ status }}'{% if not loop.last %}, {% endif %}{% endfor %})
+            and coalesce(status in ({% for status in var('valid_order_statuses') %}'{{ status }}'{% if not loop.last %}, {% endif %}{% endfor %}), false)
             and case
                 when kind = 'sale' then coalesce(net_amount_orig, 0) > 0
                 when kind = 'refund' then coalesce(net_amount_orig, 0) < 0

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with orders as (
     select * from {{ ref('stg_orders') }}
 ),

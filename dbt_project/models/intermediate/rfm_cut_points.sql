@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 {%- set bins = var('rfm_bins') %}
 
 with snapshots as (

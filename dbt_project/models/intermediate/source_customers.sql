@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with customers as (
     select * from {{ ref('stg_customers') }}
     where cast_error is null and not is_deleted

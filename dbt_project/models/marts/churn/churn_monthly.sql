@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with spells as (
     select * from {{ ref('customer_spells') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with deliveries as (
     select * from {{ ref('stg_deliveries') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with rejected as (
     select * from {{ ref('rejected_records_full') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with lines as (
     select * from {{ ref('order_lines_current') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with orders as (
     select * from {{ ref('orders_current') }}
     where order_on <= {{ tonight() }} and not is_orphan
@@ -37,7 +39,7 @@ final as (
         orders.is_valid,
         orders.is_valid
             and orders.kind = 'sale'
-            and orders.net_amount > coalesce(refunded.refunded_amount, 0) as is_purchase
+            and coalesce(orders.net_amount > coalesce(refunded.refunded_amount, 0), false) as is_purchase
     from orders
     left join refunded
         on orders.order_id = refunded.sale_order_id

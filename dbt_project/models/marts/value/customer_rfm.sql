@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 {%- set bins = var('rfm_bins') %}
 {#- A fixed cut point is reached; a quantile must be exceeded, so that equal values share a score and the lowest fifth scores 1. -#}
 {%- set beyond = '>=' if var('rfm_method') == 'fixed' else '>' %}

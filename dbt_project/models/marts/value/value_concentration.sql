@@ -1,3 +1,5 @@
+{{ config(tags=['before_scores']) }}
+
 with snapshots as (
     select * from {{ ref('customer_snapshots') }}
     where as_of = {{ tonight() }}

@@ -1,0 +1,21 @@
+with named as (
+    select
+        source,
+        delivery_id,
+        feed,
+        count(*) as rejected
+    from {{ ref('rejected_records') }}
+    group by source, delivery_id, feed
+)
+
+select
+    deliveries.source,
+    deliveries.delivery_id,
+    deliveries.rejected,
+    named.rejected as named
+from {{ ref('deliveries') }} as deliveries
+left join named
+    on deliveries.source = named.source
+    and deliveries.delivery_id = named.delivery_id
+    and deliveries.feed = named.feed
+where deliveries.rejected <> coalesce(named.rejected, 0)
