@@ -5,6 +5,7 @@ Does not belong here: reading or
 judging a file.
 """
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sources import LoadResult
 
 __all__ = ["latest_day", "load_exports", "raw_assets", "raw_gate_check"]
+
+_log = logging.getLogger("keeprate")
 
 LEDGERS = {
     "deliveries": "One row per delivery: the file, what was read from it and when.",
@@ -100,6 +103,8 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         with io_retries(), step("exports", "records") as done:
             result = load_exports(night)
             done["count"] = sum(delivery.records for delivery in result.deliveries)
+        for name in result.ignored:
+            _log.warning("%s was left alone: only csv, csv.gz, zip and parquet files are exports", name)
         previous = _previous_list_state(night, as_of)
         with night.build() as con:
             _forget_verdicts(con)

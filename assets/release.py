@@ -35,7 +35,7 @@ def release_asset(marts: Sequence[dg.AssetKey], partitions_def: dg.PartitionsDef
     @dg.asset(
         key=["release", "current"],
         deps=[*marts, ["core", "customer_states"], ["release", "lists"]],
-        description="What readers see: the tables as one DuckDB file and as Parquet, the lists, and a manifest of all of it.",
+        description="What readers see: the tables as one DuckDB file and as Parquet, the lists, a manifest of it all.",
         group_name="release",
         owners=OWNERS,
         kinds={"duckdb", "parquet"},
