@@ -29,6 +29,7 @@ __all__ = ["NightlyOptions", "Outcome", "Step", "run"]
 #: The errors that mean "the data was refused", as opposed to "the program failed".
 _REFUSALS = {"DagsterAssetCheckFailedError", "TestsFailedError"}
 _DONE, _REFUSED, _FAILED = 0, 1, 4
+_AGAIN_SECONDS = 30
 #: What people call the steps that Dagster names after their assets.
 _STEP_NAMES = {
     "raw_feeds": "exports",
@@ -133,6 +134,7 @@ def _run_locked(options: NightlyOptions, rules: Rules) -> Outcome:
 
     from orchestration.definitions import JOB, MAX_RUNTIME_SECONDS, build_defs, night_of
     from orchestration.instance import process_tags
+    from orchestration.interrupts import insisting
     from orchestration.maintenance import mark_lost_runs
     from orchestration.notifications import failure_of, ledger_path, notify, serving_of
 
@@ -141,17 +143,21 @@ def _run_locked(options: NightlyOptions, rules: Rules) -> Outcome:
         mark_lost_runs(instance)
         as_of = _day(options.as_of, night, rules)
         job = build_defs(night=night).resolve_job_def(JOB)
-        with _deadline(MAX_RUNTIME_SECONDS):
-            result = job.execute_in_process(
-                instance=instance,
-                partition_key=as_of.isoformat(),
-                tags=process_tags(),
-                # Progress is told by the project's own log; Dagster keeps every event anyway.
-                run_config={
-                    "loggers": {"console": {"config": {"log_level": "DEBUG" if options.debug else "CRITICAL"}}}
-                },
-                raise_on_error=False,
-            )
+        try:
+            with _deadline(MAX_RUNTIME_SECONDS), insisting():
+                result = job.execute_in_process(
+                    instance=instance,
+                    partition_key=as_of.isoformat(),
+                    tags=process_tags(),
+                    # Progress is told by the project's own log; Dagster keeps every event anyway.
+                    run_config={
+                        "loggers": {"console": {"config": {"log_level": "DEBUG" if options.debug else "CRITICAL"}}}
+                    },
+                    raise_on_error=False,
+                )
+        except dg.DagsterExecutionInterruptedError:
+            # Between two steps, Dagster does not turn it into the outcome of the run.
+            raise KeyboardInterrupt from None
         outcome = _outcome(result, instance, night, as_of)
         if outcome.exit_code != _DONE:
             # No sensor hears of a run without a daemon.
@@ -260,9 +266,10 @@ def _deadline(seconds: int) -> Iterator[None]:
         )
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.alarm(seconds)
+    # Again and again, because an exception out of nowhere may be caught by whoever happens to be at work.
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

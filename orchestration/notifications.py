@@ -276,6 +276,8 @@ def _innermost_message(event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
+    if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return "it was told to stop before it was done; run the night again."
     text = (error.message if error is not None else event.message) or "failed without a message"
     return text.strip().splitlines()[0] if text.strip() else "failed without a message"
 

@@ -71,11 +71,9 @@ class EmptyShop:
         return [node for node in self.models() if node["schema"] == "marts"]
 
 
-@pytest.fixture(scope="session")
-def empty_shop(tmp_path_factory: pytest.TempPathFactory) -> EmptyShop:
-    """Build all tables of a shop without a single record, and run every test and unit test of the project."""
-    home = tmp_path_factory.mktemp("empty shop")
-    database, target = home / "build" / "warehouse.duckdb", home / "build" / "dbt"
+def prepare(home: Path) -> Path:
+    """Put every relation that dbt reads into a new build file, without a row, and return the file."""
+    database = home / "build" / "warehouse.duckdb"
     database.parent.mkdir()
     with connect(database) as con:
         feeds = catalog(con, raw=home / "raw", rejected=home / "rejected")
@@ -89,31 +87,78 @@ def empty_shop(tmp_path_factory: pytest.TempPathFactory) -> EmptyShop:
         replace_table(con, "predictions", "btyd_states", SCORES | {"prediction_status": "varchar"}, [])
         replace_table(con, "predictions", "spend_model", dict.fromkeys("pqv", "double"), [(6.0, 4.0, 15.0)])
         replace_table(con, "predictions", "model_fits", FITS, [])
+    return database
 
-    # A process of its own: dbt keeps the database open for as long as its process lives.
+
+def target_of(home: Path) -> Path:
+    """Where dbt leaves the manifest, the compiled SQL and the results of a home."""
+    return home / "build" / "dbt"
+
+
+def run_dbt(home: Path, *arguments: str) -> tuple[dict[str, str], str]:
+    """Run dbt in a process of its own, for it keeps the database open for as long as its process lives.
+
+    Returns the outcome of each node by its unique id, and what dbt printed.
+    """
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "dbt.cli.main", "--no-version-check", "--no-use-colors", "build"),
+            *(str(Path(sys.executable).with_name("dbt")), "--no-version-check", "--no-use-colors", *arguments),
             *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
-            *("--target-path", str(target), "--log-path", str(target)),
+            *("--target-path", str(target_of(home)), "--log-path", str(target_of(home))),
         ],
         env={**os.environ, "KEEPRATE_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,
     )
-    output = run.stdout + run.stderr
-    assert (target / "run_results.json").exists(), output
-    results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"]
+    results = target_of(home) / "run_results.json"
+    assert results.exists(), run.stdout + run.stderr
+    outcomes = json.loads(results.read_text(encoding="utf-8"))["results"]
+    return {each["unique_id"]: each["status"] for each in outcomes}, run.stdout + run.stderr
+
+
+@pytest.fixture(scope="session")
+def empty_shop(tmp_path_factory: pytest.TempPathFactory) -> EmptyShop:
+    """Build all tables of a shop without a single record, and run every test and unit test of the project."""
+    home = tmp_path_factory.mktemp("empty shop")
+    database = prepare(home)
+    status, output = run_dbt(home, "build")
     with connect(database, read_only=True) as con:
         rows = con.execute(
             "select table_name, list(column_name order by column_index) from duckdb_columns() "
             "where schema_name = 'marts' group by all"
         ).fetchall()
     return EmptyShop(
-        manifest=json.loads((target / "manifest.json").read_text(encoding="utf-8")),
-        status={result["unique_id"]: result["status"] for result in results},
+        manifest=json.loads((target_of(home) / "manifest.json").read_text(encoding="utf-8")),
+        status=status,
         columns=dict(rows),
-        compiled=target / "compiled",
+        compiled=target_of(home) / "compiled",
         output=output,
     )
+
+
+@pytest.fixture
+def shop_without_a_rate(tmp_path: Path) -> Path:
+    """A home whose only sale is in US dollars, while the business counts in pounds and nobody delivered a rate."""
+    document = {
+        "order_id": "A-1",
+        "ordered_at": "2024-02-29T12:00:00Z",
+        "status": "completed",
+        "kind": "sale",
+        "currency": "USD",
+        "net_amount": "100.00",
+    }
+    trace = {"source_system": "generic", "source": "shop", "delivery_id": "d", "received_at": "2024-03-01T00:00:00Z"}
+    delivery = {
+        "file": "orders.csv",
+        "feed": "orders",
+        "records": "1",
+        "ignored": "0",
+        "rejected": "0",
+        "currency": "GBP",
+    }
+    with connect(prepare(tmp_path)) as con:
+        for table, row in (("orders", document | trace), ("deliveries", delivery | trace)):
+            names, marks = ", ".join(row), ", ".join("?" for _ in row)
+            con.execute(f"insert into raw.{table} ({names}) values ({marks})", list(row.values()))
+    return tmp_path

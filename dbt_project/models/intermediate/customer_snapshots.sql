@@ -44,7 +44,9 @@ money as (
         sum(sales_margin + refund_margin) as gross_margin,
         coalesce(sum(sales_amount + refund_amount) filter (where order_on > {{ add_days(as_of, -365) }}), 0) as net_revenue_365d,
         {%- if var('rfm_window_days') %}
-        coalesce(sum(sales_amount + refund_amount) filter (where order_on > {{ add_days(as_of, -var('rfm_window_days')) }}), 0) as rfm_monetary
+        coalesce(
+            sum(sales_amount + refund_amount) filter (where order_on > {{ add_days(as_of, -var('rfm_window_days')) }}), 0
+        ) as rfm_monetary
         {%- else %}
         sum(sales_amount + refund_amount) as rfm_monetary
         {%- endif %}

@@ -7,10 +7,11 @@ with rates as (
 
 newest_rates as (
     select * from rates
-    qualify row_number() over (
-        partition by currency, valid_from
-        order by version_at desc nulls last, row_hash, record_no
-    ) = 1
+    qualify
+        row_number() over (
+            partition by currency, valid_from
+            order by version_at desc nulls last, row_hash, record_no
+        ) = 1
 ),
 
 final as (

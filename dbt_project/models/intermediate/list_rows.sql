@@ -55,7 +55,7 @@ final as (
         members.arm,
         members.priority_rank,
         members.customer_id,
-        source_customers.source as source,
+        source_customers.source,
         source_customers.source_customer_id as external_id,
         source_customers.name as display_name,
         cast(null as {{ dbt.type_string() }}) as channel,

@@ -8,10 +8,11 @@ with lines as (
 keyed_lines as (
     select * from lines
     where source_line_no is not null
-    qualify row_number() over (
-        partition by source_system, source, source_order_id, source_line_no
-        order by version_at desc nulls last, row_hash, record_no
-    ) = 1
+    qualify
+        row_number() over (
+            partition by source_system, source, source_order_id, source_line_no
+            order by version_at desc nulls last, row_hash, record_no
+        ) = 1
 ),
 
 -- A document whose lines have no keys is replaced whole by the newest delivery that contains it.
@@ -77,10 +78,11 @@ united_repeats as (
 
 united_lines as (
     select * from united_repeats
-    qualify row_number() over (
-        partition by source_system, source, source_order_id, row_hash, repeat_no
-        order by delivery_id, record_no
-    ) = 1
+    qualify
+        row_number() over (
+            partition by source_system, source, source_order_id, row_hash, repeat_no
+            order by delivery_id, record_no
+        ) = 1
 ),
 
 current_lines as (

@@ -24,10 +24,11 @@ rates as (
 -- The newest delivery wins; within it a document counts from its earliest time.
 newest_orders as (
     select * from orders
-    qualify row_number() over (
-        partition by source_system, source, source_order_id
-        order by version_at desc nulls last, ordered_at, row_hash, record_no
-    ) = 1
+    qualify
+        row_number() over (
+            partition by source_system, source, source_order_id
+            order by version_at desc nulls last, ordered_at, row_hash, record_no
+        ) = 1
 ),
 
 line_totals as (
@@ -40,13 +41,18 @@ line_totals as (
 ),
 
 sources_with_customers as (
-    select distinct source_system, source
+    select distinct
+        source_system,
+        source
     from deliveries
     where feed = 'customers'
 ),
 
 known_customers as (
-    select distinct source_system, source, source_customer_id
+    select distinct
+        source_system,
+        source,
+        source_customer_id
     from customers
 ),
 
@@ -63,9 +69,11 @@ identified as (
                 then {{ stable_id(['newest_orders.source_system', 'newest_orders.source', 'newest_orders.original_source_order_id']) }}
         end as original_order_id,
         {{ business_date('newest_orders.ordered_at') }} as order_on,
-        newest_orders.source_customer_id is not null
+        (
+            newest_orders.source_customer_id is not null
             and sources_with_customers.source is not null
-            and known_customers.source_customer_id is null as is_orphan
+            and known_customers.source_customer_id is null
+        ) as is_orphan
     from newest_orders
     left join sources_with_customers
         on newest_orders.source_system = sources_with_customers.source_system
@@ -136,13 +144,15 @@ final as (
         end as gross_margin,
         is_orphan,
         -- Revenue is a sale above zero or a refund below it, in a status the business counts.
-        not is_orphan
-            and coalesce(status in ({% for status in var('valid_order_statuses') %}'{{ status }}'{% if not loop.last %}, {% endif %}{% endfor %}), false)
+        (
+            not is_orphan
+            and {{ is_counted('status') }}
             and case
                 when kind = 'sale' then coalesce(net_amount_orig, 0) > 0
                 when kind = 'refund' then coalesce(net_amount_orig, 0) < 0
                 else false
-            end as is_valid,
+            end
+        ) as is_valid,
         ordered_at,
         order_on,
         delivery_id,

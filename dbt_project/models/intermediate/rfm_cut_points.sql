@@ -7,9 +7,9 @@ with snapshots as (
     where as_of = {{ tonight() }}
 ),
 
-{#- score = 1 + the number of cut points that a value exceeds; recency counts backwards. -#}
-{%- if var('rfm_method') == 'fixed' %}
+-- The score is one more than the number of cut points that a value has passed; recency counts backwards.
 final as (
+    {%- if var('rfm_method') == 'fixed' %}
     {%- for dimension in ['recency', 'frequency', 'monetary'] %}
     {%- for cut in var('rfm_cuts')[dimension] %}
     select
@@ -26,9 +26,7 @@ final as (
     union all
     {% endif %}
     {%- endfor %}
-)
-{%- else %}
-final as (
+    {%- else %}
     {%- for dimension, column in [('recency', 'recency_days'), ('frequency', 'rfm_frequency'), ('monetary', 'rfm_monetary')] %}
     {%- set outer = loop %}
     {%- for cut in range(1, bins) %}
@@ -43,7 +41,7 @@ final as (
     {% endif %}
     {%- endfor %}
     {%- endfor %}
+    {%- endif %}
 )
-{%- endif %}
 
 select * from final

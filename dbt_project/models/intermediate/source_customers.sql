@@ -22,14 +22,15 @@ described as (
         {{ stable_id(['source_system', 'source', 'source_customer_id']) }} as source_record_id
     from customers
     where coalesce({{ business_date('coalesce(created_at, updated_at)') }} <= {{ tonight() }}, true)
-    qualify row_number() over (
-        partition by source_system, source, source_customer_id
-        order by
-            coalesce({{ business_date('updated_at') }} <= {{ tonight() }}, true) desc,
-            updated_at desc nulls last,
-            version_at desc nulls last,
-            row_hash
-    ) = 1
+    qualify
+        row_number() over (
+            partition by source_system, source, source_customer_id
+            order by
+                coalesce({{ business_date('updated_at') }} <= {{ tonight() }}, true) desc,
+                updated_at desc nulls last,
+                version_at desc nulls last,
+                row_hash
+        ) = 1
 ),
 
 -- Ids that only documents name.

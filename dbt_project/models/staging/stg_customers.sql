@@ -20,7 +20,10 @@ renamed as (
         country,
         province as region,
         acquisition_channel,
-        {{ row_hash(['customer_type', 'name', 'email', 'phone', 'country', 'province', 'acquisition_channel', 'owner_id', 'created_at', 'updated_at', 'is_active', 'is_deleted']) }} as row_hash,
+        {{ row_hash([
+            'customer_type', 'name', 'email', 'phone', 'country', 'province', 'acquisition_channel', 'owner_id',
+            'created_at', 'updated_at', 'is_active', 'is_deleted'
+        ]) }} as row_hash,
         {{ first_cast_error(timestamps=['updated_at']) }} as cast_error,
 
         -- booleans

@@ -20,8 +20,14 @@ renamed as (
         kind,
         channel,
         currency,
-        {{ row_hash(['source_customer_id', 'ordered_at', 'status', 'kind', 'original_order_id', 'channel', 'currency', 'net_amount', 'fx_rate', 'cost_amount', 'campaign_id', 'owner_id']) }} as row_hash,
-        {{ first_cast_error(timestamps=['ordered_at'], amounts=['gross_amount', 'discount_amount', 'tax_amount', 'shipping_amount', 'net_amount', 'cost_amount']) }} as cast_error,
+        {{ row_hash([
+            'source_customer_id', 'ordered_at', 'status', 'kind', 'original_order_id', 'channel', 'currency',
+            'net_amount', 'fx_rate', 'cost_amount', 'campaign_id', 'owner_id'
+        ]) }} as row_hash,
+        {{ first_cast_error(
+            timestamps=['ordered_at'],
+            amounts=['gross_amount', 'discount_amount', 'tax_amount', 'shipping_amount', 'net_amount', 'cost_amount']
+        ) }} as cast_error,
         case
             when {{ first_cast_error(timestamps=['ordered_at']) }} is not null then ordered_at
             else coalesce(net_amount, gross_amount)

@@ -23,7 +23,7 @@ started as (
         count(*) filter (where spell_no = 1) as new,
         count(*) filter (where spell_no > 1) as reactivated
     from spells
-    group by 1
+    group by all
 ),
 
 ended as (
@@ -33,7 +33,7 @@ ended as (
         count(*) filter (where started_on >= {{ dbt.date_trunc('month', 'churned_on') }}) as intra_period_churn
     from spells
     where churned_on is not null
-    group by 1
+    group by all
 ),
 
 opening_spells as (
@@ -42,8 +42,8 @@ opening_spells as (
         count(spells.customer_id) as opening
     from months
     left join spells
-        on spells.started_on < months.month
-        and (spells.churned_on >= months.month or spells.churned_on is null)
+        on months.month > spells.started_on
+        and (months.month <= spells.churned_on or spells.churned_on is null)
     group by months.month
 ),
 
@@ -53,8 +53,8 @@ closing_spells as (
         count(spells.customer_id) as closing
     from months
     left join spells
-        on spells.started_on <= months.last_day
-        and (spells.churned_on > months.last_day or spells.churned_on is null)
+        on months.last_day >= spells.started_on
+        and (months.last_day < spells.churned_on or spells.churned_on is null)
     group by months.month
 ),
 

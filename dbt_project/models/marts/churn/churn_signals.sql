@@ -35,8 +35,12 @@ metrics as (
     'cadence_ratio': {
         'baseline': 'personal_gap_days',
         'strength': '1',
-        'zh': "'已 ' || " ~ spoken('recency_days', 0) ~ " || ' 天未下单，为个人购买周期 ' || " ~ spoken('personal_gap_days', 0) ~ " || ' 天的 ' || " ~ spoken('cadence_ratio', 1) ~ " || ' 倍（阈值 @ 倍）'",
-        'en': "'No order for ' || " ~ spoken('recency_days', 0) ~ " || ' days, ' || " ~ spoken('cadence_ratio', 1) ~ " || ' times the personal cycle of ' || " ~ spoken('personal_gap_days', 0) ~ " || ' days (threshold @)'",
+        'zh': "'已 ' || " ~ spoken('recency_days', 0)
+            ~ " || ' 天未下单，为个人购买周期 ' || " ~ spoken('personal_gap_days', 0)
+            ~ " || ' 天的 ' || " ~ spoken('cadence_ratio', 1) ~ " || ' 倍（阈值 @ 倍）'",
+        'en': "'No order for ' || " ~ spoken('recency_days', 0)
+            ~ " || ' days, ' || " ~ spoken('cadence_ratio', 1)
+            ~ " || ' times the personal cycle of ' || " ~ spoken('personal_gap_days', 0) ~ " || ' days (threshold @)'",
     },
     'recency_days': {
         'baseline': 'cast(null as double)',
@@ -47,8 +51,12 @@ metrics as (
     'churn_probability_lift': {
         'baseline': 'base_rate',
         'strength': 'least(greatest(churn_probability_lift, 0), 1)',
-        'zh': "'" ~ var('churn_horizon_days') ~ " 天内不再购买的概率为 ' || " ~ spoken('churn_probability * 100', 0) ~ " || '%，平均为 ' || " ~ spoken('base_rate * 100', 0) ~ " || '%'",
-        'en': "'Buys nothing within " ~ var('churn_horizon_days') ~ " days with probability ' || " ~ spoken('churn_probability * 100', 0) ~ " || '% (average ' || " ~ spoken('base_rate * 100', 0) ~ " || '%)'",
+        'zh': "'" ~ var('churn_horizon_days')
+            ~ " 天内不再购买的概率为 ' || " ~ spoken('churn_probability * 100', 0)
+            ~ " || '%，平均为 ' || " ~ spoken('base_rate * 100', 0) ~ " || '%'",
+        'en': "'Buys nothing within " ~ var('churn_horizon_days')
+            ~ " days with probability ' || " ~ spoken('churn_probability * 100', 0)
+            ~ " || '% (average ' || " ~ spoken('base_rate * 100', 0) ~ " || '%)'",
     },
 } %}
 

@@ -16,10 +16,6 @@ rfm as (
     select * from {{ ref('customer_rfm') }}
 ),
 
-clv as (
-    select * from {{ ref('customer_clv') }}
-),
-
 -- Every metric that a condition in business.yml may name.
 candidates as (
     select
@@ -32,8 +28,6 @@ candidates as (
         on customers.customer_id = risk.customer_id
     left join rfm
         on customers.customer_id = rfm.customer_id
-    left join clv
-        on customers.customer_id = clv.customer_id
 ),
 
 lists as (

@@ -34,7 +34,7 @@ statuses as (
     select
         order_id,
         is_orphan,
-        status in ({% for status in var('valid_order_statuses') %}'{{ status }}'{% if not loop.last %}, {% endif %}{% endfor %}) as is_counted
+        {{ is_counted('status') }} as is_counted
     from orders
 ),
 
@@ -75,10 +75,11 @@ customer_outcomes as (
     from (
         select * from {{ ref('stg_customers') }}
         where cast_error is null
-        qualify row_number() over (
-            partition by source_system, source, source_customer_id
-            order by updated_at desc nulls last, version_at desc nulls last, row_hash, record_no
-        ) = 1
+        qualify
+            row_number() over (
+                partition by source_system, source, source_customer_id
+                order by updated_at desc nulls last, version_at desc nulls last, row_hash, record_no
+            ) = 1
     )
     group by source, delivery_id
 ),
@@ -96,19 +97,34 @@ outcomes as (
 ),
 
 staged as (
-    select source, delivery_id, 'order_lines' as feed, count(*) as staged, count(distinct source_order_id) as documents
+    select
+        source,
+        delivery_id,
+        'order_lines' as feed,
+        count(*) as staged,
+        count(distinct source_order_id) as documents
     from staged_lines
     group by source, delivery_id
 
     union all
 
-    select source, delivery_id, 'orders' as feed, count(*) as staged, count(distinct source_order_id) as documents
+    select
+        source,
+        delivery_id,
+        'orders' as feed,
+        count(*) as staged,
+        count(distinct source_order_id) as documents
     from staged_orders
     group by source, delivery_id
 
     union all
 
-    select source, delivery_id, 'customers' as feed, count(*) as staged, cast(null as bigint) as documents
+    select
+        source,
+        delivery_id,
+        'customers' as feed,
+        count(*) as staged,
+        cast(null as bigint) as documents
     from {{ ref('stg_customers') }}
     group by source, delivery_id
 ),
@@ -127,8 +143,14 @@ counted as (
         -- A feed that no table reads yet stands in the raw layer as it came.
         coalesce(staged.staged, deliveries.records - deliveries.ignored - deliveries.rejected) as staged,
         coalesce(rejected_later.rejected, 0) as rejected_later,
-        case when staged.staged is null then deliveries.records - deliveries.ignored - deliveries.rejected else coalesce(outcomes.standing, 0) end as standing,
-        case when staged.staged is null then deliveries.records - deliveries.ignored - deliveries.rejected else coalesce(outcomes.loaded, 0) end as loaded,
+        case
+            when staged.staged is null then deliveries.records - deliveries.ignored - deliveries.rejected
+            else coalesce(outcomes.standing, 0)
+        end as standing,
+        case
+            when staged.staged is null then deliveries.records - deliveries.ignored - deliveries.rejected
+            else coalesce(outcomes.loaded, 0)
+        end as loaded,
         deliveries.exported_at,
         deliveries.received_at
     from deliveries

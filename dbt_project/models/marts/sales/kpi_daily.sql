@@ -47,56 +47,101 @@ first_occasions as (
 movements as (
     select
         started_on as day,
-        1 as active,
-        case when spell_no = 1 then 1 else 0 end as new,
-        case when spell_no > 1 then 1 else 0 end as reactivated,
-        0 as churned,
-        0 as stock_churned_30d,
-        0 as mature_90d,
-        0 as repurchased_90d
+        'active' as stock,
+        1 as change
     from spells
 
     union all
 
-    select churned_on, -1, 0, 0, 1, 0, 0, 0
+    select
+        churned_on as day,
+        'active' as stock,
+        -1 as change
+    from spells
+    where churned_on is not null
+
+    union all
+
+    select
+        started_on as day,
+        case when spell_no = 1 then 'new' else 'reactivated' end as stock,
+        1 as change
+    from spells
+
+    union all
+
+    select
+        churned_on as day,
+        'churned' as stock,
+        1 as change
     from spells
     where churned_on is not null
 
     union all
 
     -- Counted on the days whose stock of 30 days before still held the customer who has left since.
-    select greatest(churned_on, {{ add_days('started_on', 30) }}), 0, 0, 0, 0, 1, 0, 0
+    select
+        greatest(churned_on, {{ add_days('started_on', 30) }}) as day,
+        'churned_30d' as stock,
+        1 as change
     from spells
     where churned_on is not null
 
     union all
 
-    select greatest({{ add_days('churned_on', 30) }}, {{ add_days('started_on', 30) }}), 0, 0, 0, 0, -1, 0, 0
+    select
+        greatest({{ add_days('churned_on', 30) }}, {{ add_days('started_on', 30) }}) as day,
+        'churned_30d' as stock,
+        -1 as change
     from spells
     where churned_on is not null
 
     union all
 
     -- Counted for the 90 days that follow the first 90 days of a customer.
-    select {{ add_days('occasion_on', 90) }}, 0, 0, 0, 0, 0, 1, case when days_to_second <= 90 then 1 else 0 end
+    select
+        {{ add_days('occasion_on', 90) }} as day,
+        'mature_90d' as stock,
+        1 as change
     from first_occasions
 
     union all
 
-    select {{ add_days('occasion_on', 180) }}, 0, 0, 0, 0, 0, -1, case when days_to_second <= 90 then -1 else 0 end
+    select
+        {{ add_days('occasion_on', 180) }} as day,
+        'mature_90d' as stock,
+        -1 as change
     from first_occasions
+
+    union all
+
+    select
+        {{ add_days('occasion_on', 90) }} as day,
+        'repurchased_90d' as stock,
+        1 as change
+    from first_occasions
+    where days_to_second <= 90
+
+    union all
+
+    select
+        {{ add_days('occasion_on', 180) }} as day,
+        'repurchased_90d' as stock,
+        -1 as change
+    from first_occasions
+    where days_to_second <= 90
 ),
 
 daily_movements as (
     select
         day,
-        sum(active) as active,
-        sum(new) as new,
-        sum(reactivated) as reactivated,
-        sum(churned) as churned,
-        sum(stock_churned_30d) as stock_churned_30d,
-        sum(mature_90d) as mature_90d,
-        sum(repurchased_90d) as repurchased_90d
+        sum(change) filter (where stock = 'active') as active,
+        sum(change) filter (where stock = 'new') as new,
+        sum(change) filter (where stock = 'reactivated') as reactivated,
+        sum(change) filter (where stock = 'churned') as churned,
+        sum(change) filter (where stock = 'churned_30d') as churned_30d,
+        sum(change) filter (where stock = 'mature_90d') as mature_90d,
+        sum(change) filter (where stock = 'repurchased_90d') as repurchased_90d
     from movements
     group by day
 ),
@@ -107,10 +152,18 @@ stocks as (
         coalesce(daily_movements.new, 0) as new,
         coalesce(daily_movements.reactivated, 0) as reactivated,
         coalesce(daily_movements.churned, 0) as churned,
-        sum(coalesce(daily_movements.active, 0)) over (order by calendar.day rows between unbounded preceding and current row) as active,
-        sum(coalesce(daily_movements.stock_churned_30d, 0)) over (order by calendar.day rows between unbounded preceding and current row) as churned_30d,
-        sum(coalesce(daily_movements.mature_90d, 0)) over (order by calendar.day rows between unbounded preceding and current row) as mature_90d,
-        sum(coalesce(daily_movements.repurchased_90d, 0)) over (order by calendar.day rows between unbounded preceding and current row) as repurchased_90d
+        sum(coalesce(daily_movements.active, 0)) over (
+            order by calendar.day rows between unbounded preceding and current row
+        ) as active,
+        sum(coalesce(daily_movements.churned_30d, 0)) over (
+            order by calendar.day rows between unbounded preceding and current row
+        ) as churned_30d,
+        sum(coalesce(daily_movements.mature_90d, 0)) over (
+            order by calendar.day rows between unbounded preceding and current row
+        ) as mature_90d,
+        sum(coalesce(daily_movements.repurchased_90d, 0)) over (
+            order by calendar.day rows between unbounded preceding and current row
+        ) as repurchased_90d
     from calendar
     left join daily_movements
         on calendar.day = daily_movements.day

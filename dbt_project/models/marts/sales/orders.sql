@@ -37,9 +37,11 @@ final as (
         orders.gross_margin,
         orders.margin_source,
         orders.is_valid,
-        orders.is_valid
+        (
+            orders.is_valid
             and orders.kind = 'sale'
-            and coalesce(orders.net_amount > coalesce(refunded.refunded_amount, 0), false) as is_purchase
+            and coalesce(orders.net_amount > coalesce(refunded.refunded_amount, 0), false)
+        ) as is_purchase
     from orders
     left join refunded
         on orders.order_id = refunded.sale_order_id

@@ -46,7 +46,7 @@ grid as (
         months.last_day = {{ dbt.last_day('months.month', 'month') }} as is_complete
     from cohort_sizes
     inner join months
-        on months.month >= cohort_sizes.cohort_month
+        on cohort_sizes.cohort_month <= months.month
 ),
 
 activity as (
@@ -57,7 +57,7 @@ activity as (
     from occasions
     inner join cohorts
         on occasions.customer_id = cohorts.customer_id
-    group by 1, 2
+    group by all
 ),
 
 money as (
@@ -69,7 +69,7 @@ money as (
     from days
     inner join cohorts
         on days.customer_id = cohorts.customer_id
-    group by 1, 2
+    group by all
 ),
 
 final as (

@@ -4,7 +4,6 @@
 {#- A fixed cut point is reached; a quantile must be exceeded, so that equal values share a score and the lowest fifth scores 1. -#}
 {%- set beyond = '>=' if var('rfm_method') == 'fixed' else '>' %}
 
-
 with snapshots as (
     select * from {{ ref('customer_snapshots') }}
     where as_of = {{ tonight() }}
@@ -14,15 +13,16 @@ cut_points as (
     select * from {{ ref('rfm_cut_points') }}
 ),
 
+{%- set columns = [] %}
+{%- for dimension in ['recency', 'frequency', 'monetary'] %}
+{%- for cut in range(1, bins) %}
+{%- do columns.append("max(cut_point) filter (where dimension = '%s' and cut_no = %d) as %s_%d" % (dimension, cut, dimension, cut)) %}
+{%- endfor %}
+{%- endfor %}
+
 cuts as (
     select
-        {%- for dimension in ['recency', 'frequency', 'monetary'] %}
-        {%- set outer = loop %}
-        {%- for cut in range(1, bins) %}
-        max(cut_point) filter (where dimension = '{{ dimension }}' and cut_no = {{ cut }}) as {{ dimension }}_{{ cut }}
-        {%- if not (loop.last and outer.last) %},{% endif %}
-        {%- endfor %}
-        {%- endfor %}
+        {{ columns | join(',\n        ') }}
     from cut_points
 ),
 

@@ -41,8 +41,12 @@ final as (
         window_days,
         count(*) filter (where is_mature) as mature_customers,
         count(*) filter (where is_mature and is_repurchased) as repurchased,
-        {{ significant('count(*) filter (where is_mature and is_repurchased) / nullif(count(*) filter (where is_mature), 0)') }} as repurchase_rate,
-        {{ significant('percentile_cont(0.5) within group (order by days_to_second) filter (where is_mature and is_repurchased)') }} as median_days_to_2nd
+        {{ significant(
+            'count(*) filter (where is_mature and is_repurchased) / nullif(count(*) filter (where is_mature), 0)'
+        ) }} as repurchase_rate,
+        {{ significant(
+            'percentile_cont(0.5) within group (order by days_to_second) filter (where is_mature and is_repurchased)'
+        ) }} as median_days_to_2nd
     from watched
     group by cohort_month, window_days
 )

@@ -1,0 +1,96 @@
+"""``python -m benchmarks``: run every measurement once and show the tables.
+
+Belongs here: the order of the measurements. Does not belong here: a measurement.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import AS_OF, EXPORT, SOURCE
+from benchmarks.floor import compare
+from benchmarks.measure import ChildRun, run_child
+from benchmarks.tables import (
+    Table,
+    fit_table,
+    floor_table,
+    forecast_table,
+    markdown,
+    night_table,
+    print_table,
+    ratio_table,
+    seconds_table,
+)
+
+RESULTS = Path(__file__).with_name("results.md")
+_FLOORS = 3
+#: On matrices of four by four, more threads than one only wait for each other, the longer the busier the machine is.
+_ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_PACKAGES = ("dagster", "dbt-core", "duckdb", "great-expectations", "numpy", "scipy", "pandas", "lifetimes")
+
+
+def main(
+    write: Annotated[bool, typer.Option("--write", help=f"Also write the tables to {RESULTS.name}.")] = False,
+) -> None:
+    """Measure a night against its floor, and the models against a peer."""
+    console = Console(highlight=False, width=None if Console().is_terminal else 140)
+    console.print(surroundings(), soft_wrap=True)
+    with tempfile.TemporaryDirectory(prefix="keeprate-bench-") as folder:
+        tables = measure(Path(folder), console)
+    if write:
+        RESULTS.write_text(
+            "\n".join([f"# Results of one run\n\n{surroundings()}\n", *map(markdown, tables)]), encoding="utf-8"
+        )
+        console.print(f"Written to {RESULTS.name}.")
+
+
+def measure(folder: Path, console: Console) -> list[Table]:
+    """Run every measurement in a folder of its own, and print each table as soon as it is known."""
+    tables: list[Table] = []
+
+    def show(table: Table) -> None:
+        tables.append(table)
+        print_table(console, table)
+
+    home = folder / "home"
+    landing = home / "landing" / SOURCE
+    landing.mkdir(parents=True)
+    shutil.copy(EXPORT, landing)
+    first, again = (run_child("night", str(home)) for _ in range(2))
+    show(night_table(first, again))
+    floors = [_floor(home, folder / f"floor-{number}") for number in range(_FLOORS)]
+    show(floor_table(floors, *compare(home, folder / "floor-0")))
+    show(ratio_table(first, again, floors))
+    compared = run_child("peer", str(home), environment=_ONE_BLAS_THREAD).facts
+    show(seconds_table(compared["seconds"]))
+    show(fit_table(compared["fits"]))
+    show(forecast_table(compared["forecasts"]))
+    return tables
+
+
+def surroundings() -> str:
+    """On what the figures were measured: they mean nothing without."""
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return (
+        f"{date.today()}, as of {AS_OF}, {os.cpu_count()} processors, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}, {versions}."
+    )
+
+
+def _floor(home: Path, work: Path) -> ChildRun:
+    work.mkdir()
+    return run_child("floor", str(home), str(work))
+
+
+if __name__ == "__main__":
+    typer.run(main)

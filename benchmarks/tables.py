@@ -1,0 +1,227 @@
+"""What was measured, as tables.
+
+Belongs here: which figure stands where, how it is rounded, and how a table is printed or written. Does not belong here:
+measuring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measure import ChildRun, Stage
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = [
+    "Table",
+    "fit_table",
+    "floor_table",
+    "forecast_table",
+    "markdown",
+    "night_table",
+    "print_table",
+    "ratio_table",
+    "seconds_table",
+]
+
+_MB = 1e6
+_NONE = "–"
+_IMPORTS, _READING = "imports", "read the export"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows and columns; the first column is left-aligned. A row of one cell opens a group."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+def night_table(first: ChildRun, again: ChildRun) -> Table:
+    """Seconds and memory of each step of two nights in one home."""
+    repeated = {stage.name: stage for stage in again.stages}
+    rows = [[stage.name, *_cells(first, stage), *_cells(again, repeated[stage.name])] for stage in first.stages]
+    rows.append(["start and end of the process", *_rest(first), *_rest(again)])
+    rows.append(["whole process", *_whole(first), *_whole(again)])
+    rows.append(["processor seconds", f"{first.cpu_seconds:.1f}", "", f"{again.cpu_seconds:.1f}", ""])
+    return Table(
+        "A night on the bundled export",
+        ["step", "first night, s", "MB", "the same again, s", "MB"],
+        rows,
+        "MB of a step: the largest resident set seen while it ran, sampled from outside 50 times a second; it includes "
+        "what earlier steps left. Of the whole process: the peak as the system counted it.",
+    )
+
+
+def floor_table(floors: Sequence[ChildRun], marts: int, different: Sequence[str]) -> Table:
+    """Seconds and memory of the floor: its median run."""
+    floor = median_run(floors)
+    rows = [[stage.name, *_cells(floor, stage)] for stage in floor.stages]
+    rows += [["start and end of the process", *_rest(floor)], ["whole process", *_whole(floor)]]
+    rows.append(["processor seconds", f"{floor.cpu_seconds:.1f}", ""])
+    others = f"; these do not: {', '.join(different)}" if different else ""
+    return Table(
+        f"The floor: DuckDB alone (median of {len(floors)})",
+        ["step", "s", "MB"],
+        rows,
+        f"{marts - len(different)} of {marts} marts hold exactly the night's rows{others}.",
+    )
+
+
+def ratio_table(first: ChildRun, again: ChildRun, floors: Sequence[ChildRun]) -> Table:
+    """How many times the floor a night takes."""
+    floor = median_run(floors)
+    nights = (first, again)
+    # The second night finds the export read.
+    against = ((first, 0.0), (again, _seconds_of(floor, _READING)))
+    tables = ("tables before scores", "predictions", "tables after scores")
+    return Table(
+        "Night / floor",
+        ["", "first night", "the same again"],
+        [
+            ["whole process", *(_times(run.seconds, floor.seconds - less) for run, less in against)],
+            ["without start and imports", *(_times(_work(run), _work(floor) - less) for run, less in against)],
+            *([name, *(_times(_seconds_of(run, name), _seconds_of(floor, name)) for run in nights)] for name in tables),
+            ["processor seconds", *(_times(run.cpu_seconds, floor.cpu_seconds) for run in nights)],
+            ["peak memory", *(_times(run.peak_bytes, floor.peak_bytes) for run in nights)],
+        ],
+        "In seconds, the second night is held against the floor without reading: it finds the export read. A night's "
+        "tables include contracts, descriptions and every dbt test. Processor seconds feel other work on the machine "
+        "least.",
+    )
+
+
+def seconds_table(rows: Iterable[dict[str, Any]]) -> Table:
+    """Seconds of both libraries for each task, by case."""
+    cells: list[list[str]] = []
+    for case, group in groupby(rows, key=lambda row: row["case"]):
+        tasks = list(group)
+        cells.append([f"{case}: {tasks[0]['customers']:,} customers"])
+        total = {name: sum(row[name] for row in tasks) for name in ("Keeprate", "lifetimes")}
+        for row in [*tasks, {"task": "all of it", **total}]:
+            ours, theirs = row["Keeprate"], row["lifetimes"]
+            cells.append([row["task"], f"{1000 * ours:.1f}", f"{1000 * theirs:.1f}", _times(theirs, ours)])
+    return Table(
+        "The same customers, two libraries: time",
+        ["task", "Keeprate, ms", "lifetimes, ms", "lifetimes / Keeprate"],
+        cells,
+        "Medians of 3, asked in turn, one BLAS thread; above 1 Keeprate is faster. Both build the same histories from "
+        "single purchases (checked), Keeprate in SQL. The value is BG/NBD with Gamma-Gamma. Keeprate's fits include "
+        "standard errors, several starts and a certificate that the maximum is one.",
+    )
+
+
+def fit_table(rows: Iterable[dict[str, Any]]) -> Table:
+    """Log-likelihoods and totals of both libraries."""
+    cells: list[list[str]] = []
+    for case, group in groupby(rows, key=lambda row: row["case"]):
+        cells.append([case])
+        for row in group:
+            ours, theirs = row["Keeprate"], row["lifetimes"]
+            cells.append(
+                [row["model"], f"{ours:,.4f}", f"{theirs:,.4f}", f"{ours - theirs:+.4f}", row["status"] or _NONE]
+            )
+    return Table(
+        "The same customers, two libraries: what the fits found",
+        ["figure", "Keeprate", "lifetimes", "difference", "Keeprate's status"],
+        cells,
+        "Of a model: the total log-likelihood in natural units, by one formula at each library's estimates; higher is "
+        "better. Of the value: the sum over all customers, in money.",
+    )
+
+
+def forecast_table(rows: Iterable[dict[str, Any]]) -> Table:
+    """Errors and rankings over the hold-outs."""
+    cells: list[list[str]] = []
+    for case, group in groupby(rows, key=lambda row: row["case"]):
+        scores = list(group)
+        cells.append([f"{case}: {scores[0]['actual']:,} purchases held out, {scores[0]['silent']:.1%} bought nothing"])
+        for row in scores:
+            areas = [_or_none(row[name], ".4f") for name in ("auc_no_purchase", "auc_expected", "auc_dead")]
+            cells.append([row["score"], _or_none(row["bias"], "+.1%"), _or_none(row["mae"], ".3f"), *areas])
+    return Table(
+        "Forecasts of customers' next months, made before they came",
+        [
+            "score",
+            "bias of purchases",
+            "mean absolute error",
+            "AUC: P(no purchase)",
+            "AUC: few expected purchases",
+            "AUC: 1 − P(alive)",
+        ],
+        cells,
+        "AUC of telling who buys nothing in the hold-out; 0.5 is chance. lifetimes offers no P(no purchase); the gap "
+        "rule is one score and stands in its column.",
+    )
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table."""
+    import rich.table
+    from rich.box import SIMPLE_HEAD
+    from rich.padding import Padding
+
+    shown = rich.table.Table(title=table.title, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for number, column in enumerate(table.columns):
+        shown.add_column(column, justify="right" if number else "left", no_wrap=number == 0)
+    for number, row in enumerate(table.rows):
+        if len(row) == 1 and number:
+            shown.add_section()
+        shown.add_row(*row, style="bold" if len(row) == 1 else None)
+    console.print(shown)
+    console.print(Padding(table.note, (0, 0, 1, 1)), style="dim", highlight=False)
+
+
+def markdown(table: Table) -> str:
+    """Write a table as Markdown."""
+    width = len(table.columns)
+    lines = [
+        f"## {table.title}",
+        "",
+        f"| {' | '.join(table.columns)} |",
+        f"|---|{'--:|' * (width - 1)}",
+        *(f"| {' | '.join([f'**{row[0]}**', *[''] * (width - 1)] if len(row) == 1 else row)} |" for row in table.rows),
+        "",
+        table.note,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def median_run(runs: Sequence[ChildRun]) -> ChildRun:
+    """The run of which half of the others were no faster."""
+    return sorted(runs, key=lambda run: run.seconds_in_stages)[len(runs) // 2]
+
+
+def _cells(run: ChildRun, stage: Stage) -> list[str]:
+    peak = run.sampled_peak(stage)
+    return [f"{stage.seconds:.2f}", _NONE if peak is None else f"{peak / _MB:.0f}"]
+
+
+def _rest(run: ChildRun) -> list[str]:
+    return [f"{run.seconds - run.seconds_in_stages:.2f}", _NONE]
+
+
+def _whole(run: ChildRun) -> list[str]:
+    return [f"{run.seconds:.2f}", f"{run.peak_bytes / _MB:.0f}"]
+
+
+def _work(run: ChildRun) -> float:
+    return run.seconds_in_stages - _seconds_of(run, _IMPORTS)
+
+
+def _seconds_of(run: ChildRun, name: str) -> float:
+    return sum(stage.seconds for stage in run.stages if stage.name == name)
+
+
+def _times(one: float, other: float) -> str:
+    return f"{one / other:.1f}"
+
+
+def _or_none(value: float | None, form: str) -> str:
+    return _NONE if value is None else format(value, form)
