@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
     from dbt_common.events.base_types import EventMsg
 
-__all__ = ["PROJECT_DIR", "BuildReport", "DbtProcess", "TablesFailedError", "TestsFailedError"]
+__all__ = ["PROJECT_DIR", "BuildReport", "DbtProcess", "FailedTest", "TablesFailedError", "TestsFailedError"]
 
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 _STAMP = "parsed.json"
@@ -49,11 +49,25 @@ class TablesFailedError(Exception):
 
 
 @dataclass(frozen=True)
+class FailedTest:
+    """A test that found rows: its name, what it protects, its query, and the columns a message may quote."""
+
+    name: str
+    protects: str
+    query: str
+    tells: list[str]
+
+    def sentence(self, found: str) -> str:
+        """What failed and what to do, in one line."""
+        return f"dbt test {self.name} failed{found}: {self.protects}"
+
+
+@dataclass(frozen=True)
 class BuildReport:
-    """What one build did: events for Dagster, and a sentence per failed test and per failed table."""
+    """What one build did: events for Dagster, the tests that said no, a sentence per table that failed."""
 
     events: list[Any]
-    failed_tests: list[str]
+    failed_tests: list[FailedTest]
     failed_tables: list[str]
 
 
@@ -126,7 +140,7 @@ class DbtProcess:
                 manifest, context=context, target_path=self.target
             )
         ]
-        failed_tests = [_sentence(each) for each in results if each.status == "fail"]
+        failed_tests = [_failed_test(each.node) for each in results if each.status == "fail"]
         failed_tables = [_sentence(each) for each in results if each.status == "error"]
         return BuildReport(events, failed_tests, failed_tables)
 
@@ -155,14 +169,16 @@ class DbtProcess:
         return digest.hexdigest()
 
 
+def _failed_test(node: Any) -> FailedTest:
+    name, protects = node.name, " ".join(node.description.split())
+    return FailedTest(name, protects or "see its query", node.compiled_code, list(node.config.meta.get("tells", [])))
+
+
 def _sentence(result: Any) -> str:
-    """What failed, in one line, without the rows it failed on."""
+    """What could not be done, in one line."""
     node, message = result.node, " ".join((result.message or "").split())
-    if node.resource_type != "test":
-        return f"the table {node.name} could not be built: {message}"
-    if result.status == "error":
-        return f"the dbt test {node.name} could not be evaluated: {message}"
-    return f"dbt test {node.name} failed: {message}; its query is {node.original_file_path}"
+    what = "evaluated" if node.resource_type == "test" else "built"
+    return f"the {'dbt test' if what == 'evaluated' else 'table'} {node.name} could not be {what}: {message}"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
-from assets.dbt_process import DbtProcess, TablesFailedError, TestsFailedError
+from assets.dbt_process import DbtProcess, FailedTest, TablesFailedError, TestsFailedError
 from assets.night import ONE_RUN_PER_DAY, OWNERS, POOL, Night, step
 
 __all__ = ["AFTER_SCORES", "BEFORE_SCORES", "dbt_process", "mart_keys", "table_assets", "warehouse_gate_check"]
@@ -77,13 +77,31 @@ def _built(context: dg.AssetExecutionContext, night: Night, name: str, *, select
     with step(name) as done:
         report = process.build(context, select=select)
         facts = _facts(night)
+        refusals = {test.name: _refusal(night, test) for test in report.failed_tests}
         done["count"] = sum(rows for rows, _ in facts.values())
     for event in report.events:
-        yield _with_facts(event, facts, context)
+        yield _with_refusal(event, refusals) if refusals else _with_facts(event, facts, context)
     if report.failed_tables:
         raise TablesFailedError("; ".join(report.failed_tables))
     if report.failed_tests:
-        raise TestsFailedError("; ".join(report.failed_tests))
+        raise TestsFailedError("; ".join(refusals.values()))
+
+
+def _refusal(night: Night, test: FailedTest) -> str:
+    """What a failed test found, in one line that quotes nothing but what it may."""
+    if not test.tells:
+        return test.sentence("")
+    columns = ", ".join(f'"{column}"' for column in test.tells)
+    with night.build(read_only=True) as con:
+        rows = con.execute(f"select distinct {columns} from ({test.query}) order by all limit 10").fetchall()
+    return test.sentence(" for " + ", ".join(" ".join(map(str, row)) for row in rows))
+
+
+def _with_refusal(event: Any, refusals: Mapping[str, str]) -> Any:
+    """Say in a failed check what failed and what to do: a notification quotes it."""
+    if not isinstance(event, dg.AssetCheckResult) or event.check_name not in refusals:
+        return event
+    return event._replace(description=refusals[event.check_name])
 
 
 def _facts(night: Night) -> dict[str, tuple[int, dg.TableSchema]]:

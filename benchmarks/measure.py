@@ -40,10 +40,11 @@ class Stage:
 
 @dataclass
 class Report:
-    """What a child tells: its stages in order, and whatever else its caller asked for."""
+    """What a child tells: its stages in order, whatever else its caller asked for, and the seconds that telling took."""
 
     stages: list[Stage] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    own_seconds: float = 0.0
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -64,7 +65,7 @@ class ChildRun:
     Attributes
     ----------
     seconds : float
-        From before the process was started until it was gone.
+        From before the process was started until it was gone, less what it spent on its report.
     cpu_seconds : float
         User and system time of all its threads.
     peak_bytes : int
@@ -143,7 +144,7 @@ def run_child(module: str, *arguments: str, environment: Mapping[str, str] | Non
         told = json.loads(out.read().splitlines()[-1])
     used = ended[2]
     return ChildRun(
-        seconds=seconds,
+        seconds=seconds - told["own_seconds"],
         cpu_seconds=used.ru_utime + used.ru_stime,
         peak_bytes=used.ru_maxrss * _RSS_UNIT,
         stages=[Stage(**stage) for stage in told["stages"]],

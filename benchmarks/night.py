@@ -41,10 +41,13 @@ def main(home: Path) -> None:
         raise RuntimeError(f"The night was {outcome.kind}: {'; '.join(outcome.reasons)}")
     night = report.stages.pop()
 
+    with report.stage("report"):
+        ends = _ends(home)
+    report.own_seconds = report.stages.pop().seconds
+
     # Both lists hold the steps that succeeded, in the order in which they did.
     steps = [
-        Stage(step.name, step.seconds, ended_at, step.rows)
-        for step, ended_at in zip(outcome.steps, _ends(home), strict=True)
+        Stage(step.name, step.seconds, ended_at, step.rows) for step, ended_at in zip(outcome.steps, ends, strict=True)
     ]
     between = night.seconds - sum(step.seconds for step in steps)
     report.stages += [*steps, Stage("before and between the steps", between, None)]

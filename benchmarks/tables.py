@@ -88,7 +88,7 @@ def ratio_table(first: ChildRun, again: ChildRun, floors: Sequence[ChildRun]) ->
             ["whole process", *(_times(run.seconds, floor.seconds - less) for run, less in against)],
             ["without start and imports", *(_times(_work(run), _work(floor) - less) for run, less in against)],
             *([name, *(_times(_seconds_of(run, name), _seconds_of(floor, name)) for run in nights)] for name in tables),
-            ["processor seconds", *(_times(run.cpu_seconds, floor.cpu_seconds) for run in nights)],
+            ["processor seconds, of the whole floor", *(_times(run.cpu_seconds, floor.cpu_seconds) for run in nights)],
             ["peak memory", *(_times(run.peak_bytes, floor.peak_bytes) for run in nights)],
         ],
         "In seconds, the second night is held against the floor without reading: it finds the export read. A night's "

@@ -2,6 +2,9 @@
 
 {%- macro as_amount(column) -%} {{ dbt.safe_cast(column, 'decimal(18, 4)') }} {%- endmacro -%}
 
+{#- A product of two amounts or rates: DuckDB multiplies two decimals of 18 digits in 18 digits, too few for a million at a rate of 8 decimals. -#}
+{%- macro product(left, right) -%} cast({{ left }} as decimal(28, 4)) * {{ right }} {%- endmacro -%}
+
 {%- macro as_timestamp(column) -%}
     {{ dbt.safe_cast("replace(replace(" ~ column ~ ", 'T', ' '), 'Z', '')", 'timestamp') }}
 {%- endmacro -%}

@@ -21,7 +21,7 @@ line_totals as (
         current_lines.order_id,
         sum(cast(coalesce(
             cast(raw_lines.net_amount as decimal(18, 4)),
-            cast(raw_lines.quantity as decimal(18, 4)) * cast(raw_lines.unit_price as decimal(18, 4))
+            cast(raw_lines.quantity as decimal(28, 4)) * cast(raw_lines.unit_price as decimal(18, 4))
         ) as decimal(18, 4))) as net_amount
     from {{ ref('order_lines_current') }} as current_lines
     inner join {{ source('raw', 'order_lines') }} as raw_lines

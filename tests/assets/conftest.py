@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 RULES = PROJECT / "examples" / "online_retail" / "business.yml"
 
 # Python runs a module of this name before anything else, in the process that is started and in all it starts.
-WITNESS = '''
+WITNESS = """
 import json, os, sys
 
 LOG = os.environ["WITNESS_LOG"]
@@ -35,7 +35,7 @@ def witness(event, arguments):
 
 sys.addaudithook(witness)
 note("watching", os.getpid())
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Witness:
         log.unlink(missing_ok=True)
         program, *rest = arguments
         path = sys.executable if program == "python" else str(Path(sys.executable).parent / program)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KEEPRATE_", "DAGSTER_"))}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("KEEPRATE_", "DAGSTER_"))
+        }
         return subprocess.run(
             [path, *rest],
             env=inherited | environment | {"PYTHONPATH": str(self.folder), "WITNESS_LOG": str(log)},
@@ -117,6 +119,7 @@ O12,C3,2024-03-14 12:00:00,completed,sale,,CNY,eleven,
 O13,C1,2024-03-15 12:00:00,cancelled,sale,,CNY,500.00,
 ,,,,,,,,
 O14,C2,2024-03-20 12:00:00,completed,sale,,USD,25.00,
+O15,,2024-03-21 12:00:00,completed,sale,,USD,15000000000.00,
 """
 ORDER_LINES = """\
 order_id,line_no,product_id,description,quantity,unit_price,net_amount
@@ -128,6 +131,7 @@ O13,1,P1,cancelled,1,500.00,500.00
 O99,1,P1,of no document,1,5.00,5.00
 O10,1,P1,of tomorrow,1,1000.00,1000.00
 O8,1,P1,illegible,two,40.00,80.00
+O15,1,P1,pallets,15000000,1000.00,
 """
 FX_RATES = """\
 currency,on,rate
@@ -159,5 +163,7 @@ def generic_night(tmp_path_factory, witness, deliver, shanghai_rules) -> Generic
         "fx_rates": FX_RATES,
     }.items():
         deliver(home, f"{feed}.csv", text.encode(), "shop")
-    process = witness.run("keeprate", "run", "--home", str(home), "--config", str(shanghai_rules), "--as-of", "2024-03-31")
+    process = witness.run(
+        "keeprate", "run", "--home", str(home), "--config", str(shanghai_rules), "--as-of", "2024-03-31"
+    )
     return GenericNight(home, shanghai_rules, process, witness.attempts())

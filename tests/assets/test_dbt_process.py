@@ -75,10 +75,14 @@ def test_every_table_and_every_test_of_dbt_reaches_dagster(generic_night, monkey
         (finished,) = instance.get_runs()
         events = [entry.dagster_event for entry in instance.all_logs(finished.run_id) if entry.dagster_event]
     materialized = {
-        event.asset_key: event.step_materialization_data.materialization for event in events if event.is_step_materialization
+        event.asset_key: event.step_materialization_data.materialization
+        for event in events
+        if event.is_step_materialization
     }
     assert set(materialized) == set(graph.materializable_asset_keys)
-    checks = [event.asset_check_evaluation_data for event in events if event.event_type_value == "ASSET_CHECK_EVALUATION"]
+    checks = [
+        event.asset_check_evaluation_data for event in events if event.event_type_value == "ASSET_CHECK_EVALUATION"
+    ]
     assert {check.asset_check_key for check in checks} == set(graph.asset_check_keys)
     assert all(check.passed for check in checks)
     with duckdb.connect(str(generic_night.home / "current" / "warehouse.duckdb"), read_only=True) as con:
@@ -118,7 +122,9 @@ def test_a_table_that_cannot_be_built_is_a_failure_and_not_a_refusal(home, gener
     broken = tmp_path / "dbt_project"
     shutil.copytree(PROJECT_DIR, broken)
     model = broken / "models" / "marts" / "value" / "value_concentration.sql"
-    model.write_text(model.read_text(encoding="utf-8").replace("sum(gross_margin)", "sum(gross_margins)"), encoding="utf-8")
+    model.write_text(
+        model.read_text(encoding="utf-8").replace("sum(gross_margin)", "sum(gross_margins)"), encoding="utf-8"
+    )
     monkeypatch.setattr(dbt_process, "PROJECT_DIR", broken)
 
     outcome = run(NightlyOptions(home, None, generic_night.rules, AS_OF))

@@ -42,10 +42,10 @@ def test_every_record_is_loaded_repeated_excluded_or_rejected(con):
         ("customers.csv", "customers", 7, None, 4, 1, 1, 1),
         ("fx_rates.csv", "fx_rates", 4, None, 4, 0, 0, 0),
         # Lines of an orphan (O6), of a cancelled order (O13) and of no document (O99) do not count.
-        ("order_lines.csv", "order_lines", 8, 6, 4, 0, 3, 1),
+        ("order_lines.csv", "order_lines", 9, 7, 5, 0, 3, 1),
         # O1 stands twice; the unknown status (O7), the cancelled order (O13) and the blank row do not count;
         # an orphan, a date, an amount, a missing and a mangled number are rejected.
-        ("orders.csv", "orders", 18, 12, 9, 1, 3, 5),
+        ("orders.csv", "orders", 19, 13, 10, 1, 3, 5),
     ]
 
 
@@ -97,6 +97,7 @@ def test_a_document_counts_by_its_status_and_a_purchase_by_what_is_left_of_it(co
         "O9": ("sale", "completed", True, True),
         "O13": ("sale", "cancelled", False, False),
         "O14": ("sale", "completed", True, True),
+        "O15": ("sale", "completed", True, True),
     }
 
 
@@ -110,6 +111,14 @@ def test_money_is_counted_at_the_rate_of_its_day_and_margin_from_cost(con):
     assert found["O14"] == ("USD", Decimal(25), Decimal(175), Decimal("52.5"), "default_rate")
 
 
+def test_a_large_sum_is_money_like_any_other(con):
+    """In the currencies of large numbers an order of billions is an ordinary one."""
+    found = orders(con, "net_amount_orig", "net_amount", "gross_margin")
+    assert found["O15"] == (Decimal(15_000_000_000), Decimal(105_000_000_000), Decimal(31_500_000_000))
+    line = "select net_amount_orig from marts.order_lines where quantity = 15000000"
+    assert con.execute(line).fetchall() == [(Decimal(15_000_000_000),)]
+
+
 def test_customers_are_those_of_the_customers_file_with_their_own_totals(con):
     query = """
         select source_customer_id, country, orders, gross_revenue, refund_amount, net_revenue, gross_margin,
@@ -121,7 +130,17 @@ def test_customers_are_those_of_the_customers_file_with_their_own_totals(con):
     assert con.execute(query).fetchall() == [
         ("C1", "CN", 1, Decimal(460), Decimal(-360), Decimal(100), Decimal(40), date(2024, 2, 28), date(2024, 2, 28)),
         # 200 + 175, less 50; margin 60 + 52.5 − 15. The newer row of C2 says France.
-        ("C2", "FR", 2, Decimal(375), Decimal(-50), Decimal(325), Decimal("97.5"), date(2024, 2, 29), date(2024, 3, 20)),
+        (
+            "C2",
+            "FR",
+            2,
+            Decimal(375),
+            Decimal(-50),
+            Decimal(325),
+            Decimal("97.5"),
+            date(2024, 2, 29),
+            date(2024, 3, 20),
+        ),
         ("C3", "DE", 1, Decimal(80), Decimal(0), Decimal(80), Decimal(24), date(2024, 3, 31), date(2024, 3, 31)),
         ("C4", "US", 0, Decimal(0), Decimal(0), Decimal(0), Decimal(0), None, None),
     ]
@@ -162,22 +181,29 @@ def test_a_guest_counts_in_the_day_and_in_no_customer(con):
     assert con.execute(query).fetchall() == [(1, 0, Decimal(80), Decimal(24))]
     assert orders(con, "customer_id")["O8"] == (None,)
     total = "select (select sum(net_revenue) from marts.kpi_daily) - (select sum(net_revenue) from marts.customers)"
-    assert con.execute(total).fetchone() == (Decimal(80),)
+    # Two guests: 80, and 15 billion dollars at 7.00.
+    assert con.execute(total).fetchone() == (Decimal(105_000_000_080),)
 
 
 def test_only_the_restricted_part_of_a_release_says_how_to_reach_anybody(generic_night, con):
     current = (generic_night.home / "current").resolve()
-    contacts = f"select source_customer_id, name, email, phone from '{current}/restricted/contacts.parquet' order by all"
+    contacts = (
+        f"select source_customer_id, name, email, phone from '{current}/restricted/contacts.parquet' order by all"
+    )
     assert con.execute(contacts).fetchall() == [
         ("C1", "李雷", "lilei@example.com", "+8613800138000"),
         ("C2", "Ann Present", "ann@example.com", None),
         ("C3", "=cmd|' /C calc'!A0", "bob@example.com", None),
         ("C4", "Never Bought", "never@example.com", None),
     ]
-    tables = [name for (name,) in con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()]
+    tables = [
+        name for (name,) in con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
+    ]
     for table in tables:
         text = repr(con.execute(f"from marts.{table}").fetchall())
-        assert not [word for word in ("example.com", "李雷", "Ann ", "138001", "calc", "Never Bought") if word in text], table
+        assert not [
+            word for word in ("example.com", "李雷", "Ann ", "138001", "calc", "Never Bought") if word in text
+        ], table
     for file in current.rglob("*"):
         if file.is_file() and "restricted" not in file.relative_to(current).parts:
             # Parquet packs its text; its rows are those of the tables above.

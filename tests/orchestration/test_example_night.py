@@ -101,7 +101,9 @@ class Export:
     @cached_property
     def buyers(self) -> pd.DataFrame:
         """One row per customer with a purchase: days in time, money in thousandths over all valid documents."""
-        bought = self.purchases.groupby("customer").agg(first=("day", "min"), last=("day", "max"), orders=("number", "size"))
+        bought = self.purchases.groupby("customer").agg(
+            first=("day", "min"), last=("day", "max"), orders=("number", "size")
+        )
         bought["net"] = self.documents.groupby("customer")["milli"].sum()
         bought["recency"] = (AS_OF - bought["last"]).dt.days
         bought["age"] = (AS_OF - bought["first"]).dt.days
@@ -220,7 +222,13 @@ def test_adjustments_and_invoices_without_a_priced_line_are_not_valid(con):
 
 
 def test_every_customer_stands_once_and_every_buyer_is_scored(con):
-    counts = {"customers": 4_372, "customer_360": 4_372, "customer_rfm": 4_338, "customer_clv": 4_338, "churn_risk": 4_338}
+    counts = {
+        "customers": 4_372,
+        "customer_360": 4_372,
+        "customer_rfm": 4_338,
+        "customer_clv": 4_338,
+        "churn_risk": 4_338,
+    }
     for table, rows in counts.items():
         query = f"select count(*), count(distinct customer_id) from marts.{table}"
         assert amount(con, query) == (rows, rows), table
@@ -415,7 +423,10 @@ def test_value_formulas_are_order_value_times_frequency_times_years(export, tabl
 
 
 def test_predictions_follow_from_the_published_parameters(export, table):
-    """MBG/NBD: Batislam et al. (2007), the hazard of leaving counts from the first purchase on; Gamma-Gamma: Fader & Hardie (2013)."""
+    """MBG/NBD, whose customers may leave after their first purchase already: Batislam et al. (2007).
+
+    Gamma-Gamma's conditional mean: Fader & Hardie (2013).
+    """
     fits = table("model_fits")
     mbg = fits[fits["model"] == "mbg_nbd"].set_index("parameter")["value"]
     spend = fits[fits["model"] == "gamma_gamma"].set_index("parameter")["value"]
@@ -488,7 +499,9 @@ def test_each_day_counts_its_documents_and_its_movements(export, table):
     assert list(found.index) == list(days)
     valid, spells = export.invoices[export.invoices["valid"]], export.spells
     sales, refunds = valid[valid["kind"] == "sale"], valid[valid["kind"] == "refund"]
-    entered, left = (spells[column].value_counts().reindex(days, fill_value=0) for column in ("started_on", "churned_on"))
+    entered, left = (
+        spells[column].value_counts().reindex(days, fill_value=0) for column in ("started_on", "churned_on")
+    )
     first = spells[spells["no"] == 1]["started_on"].value_counts()
     expected = {
         "orders": sales.groupby("day").size(),
@@ -624,7 +637,9 @@ def test_the_360_view_repeats_what_the_other_tables_say(con):
 
 
 def test_parquet_files_and_database_hold_the_same_rows(con, home):
-    tables = [name for (name,) in con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()]
+    tables = [
+        name for (name,) in con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
+    ]
     files = {file.stem: file for file in (home / "current" / "marts").iterdir()}
     assert sorted(tables) == sorted(files)
     for name, file in files.items():
@@ -639,7 +654,12 @@ def test_the_database_opens_read_only_for_every_client_since_1_0(con, home):
     # 64 is the storage version that DuckDB 1.0 wrote.
     assert struct.unpack("<8x4sQ", file.read_bytes()[:20]) == (b"DUCK", 64)
     assert con.execute("select distinct schema_name from duckdb_tables()").fetchall() == [("marts",)]
-    types = {kind for (kind,) in con.execute("select distinct data_type from duckdb_columns() where schema_name = 'marts'").fetchall()}
+    types = {
+        kind
+        for (kind,) in con.execute(
+            "select distinct data_type from duckdb_columns() where schema_name = 'marts'"
+        ).fetchall()
+    }
     flat = {"VARCHAR", "DATE", "TIMESTAMP", "BOOLEAN", "INTEGER", "BIGINT", "DOUBLE"}
     assert {kind for kind in types if not re.fullmatch(r"DECIMAL\(18,4\)", kind)} <= flat
 
@@ -651,7 +671,11 @@ def test_the_release_verifies_and_its_manifest_names_every_file(con, home):
     assert verify(Home(home)) == []
     current = home / "current"
     manifest = json.loads((current / "manifest.json").read_text(encoding="utf-8"))
-    files = {str(file.relative_to(current)): file for file in current.rglob("*") if file.is_file() and file.name != "manifest.json"}
+    files = {
+        str(file.relative_to(current)): file
+        for file in current.rglob("*")
+        if file.is_file() and file.name != "manifest.json"
+    }
     assert sorted(manifest["files"]) == sorted(files)
     for name, file in files.items():
         content = file.read_bytes()
@@ -695,8 +719,12 @@ def test_the_list_for_people_has_a_mark_quotes_and_nobody_held_out(con, home):
     for line in text.splitlines():
         assert re.fullmatch(r'("[^"]*"|)(,("[^"]*"|))*', line), "every cell that is not empty is quoted"
     rows = list(csv.DictReader(text.splitlines()))
-    held_out = {alert for (alert,) in con.execute("select alert_id from marts.list_members where arm = 'control'").fetchall()}
-    treated = con.execute("select alert_id from marts.list_members where arm = 'treat' order by priority_rank").fetchall()
+    held_out = {
+        alert for (alert,) in con.execute("select alert_id from marts.list_members where arm = 'control'").fetchall()
+    }
+    treated = con.execute(
+        "select alert_id from marts.list_members where arm = 'treat' order by priority_rank"
+    ).fetchall()
     assert [row["alert_id"] for row in rows] == [alert for (alert,) in treated]
     assert {row["arm"] for row in rows} == {"treat"}
     assert not held_out & {row["alert_id"] for row in rows}
@@ -708,7 +736,9 @@ def test_the_list_for_people_has_a_mark_quotes_and_nobody_held_out(con, home):
 
     def alerts(name: str) -> list[str]:
         with duckdb.connect() as files:
-            found = files.execute(f"select alert_id from read_parquet('{folder / name}') order by priority_rank").fetchall()
+            found = files.execute(
+                f"select alert_id from read_parquet('{folder / name}') order by priority_rank"
+            ).fetchall()
         return [alert for (alert,) in found]
 
     assert alerts("churn_alert.parquet") == [row["alert_id"] for row in rows]

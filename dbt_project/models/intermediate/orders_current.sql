@@ -116,8 +116,8 @@ converted as (
 valued as (
     select
         *,
-        cast(net_amount_orig * base_rate as decimal(18, 4)) as net_amount_base,
-        cast(cost_amount_orig * base_rate as decimal(18, 4)) as cost_amount_base
+        cast({{ product('net_amount_orig', 'base_rate') }} as decimal(18, 4)) as net_amount_base,
+        cast({{ product('cost_amount_orig', 'base_rate') }} as decimal(18, 4)) as cost_amount_base
     from converted
 ),
 
@@ -140,7 +140,7 @@ final as (
         net_amount_base as net_amount,
         case
             when cost_amount_base is not null then cast(net_amount_base - cost_amount_base as decimal(18, 4))
-            else cast(net_amount_base * cast({{ var('default_margin_rate') }} as decimal(9, 6)) as decimal(18, 4))
+            else cast({{ product('net_amount_base', 'cast(' ~ var('default_margin_rate') ~ ' as decimal(9, 6))') }} as decimal(18, 4))
         end as gross_margin,
         is_orphan,
         -- Revenue is a sale above zero or a refund below it, in a status the business counts.

@@ -26,7 +26,7 @@ renamed as (
         -- A line that does not show its total is worth quantity times price.
         coalesce(
             {{ as_amount('net_amount') }},
-            cast({{ as_amount('quantity') }} * {{ as_amount('unit_price') }} as decimal(18, 4))
+            cast({{ product(as_amount('quantity'), as_amount('unit_price')) }} as decimal(18, 4))
         ) as net_amount,
         {{ as_amount('cost_amount') }} as cost_amount,
 
