@@ -14,6 +14,12 @@ __all__ = ["RESTRICTED_TABLES", "list_asset", "list_gate_check"]
 
 #: What only those may read who work with persons: table of the build file to the columns it is ordered by.
 RESTRICTED_TABLES = {"contacts": "customer_id, source, source_customer_id", "rejected_records_full": "all"}
+#: For whoever looks after the source systems: what to correct where, file by file.
+REJECTED_WORKLIST = """
+    select source, file, feed, record_no, source_key, code, column_name, raw_value, advice_zh, advice_en
+    from core.rejected_records_full
+    order by all
+"""
 
 
 def list_asset(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -35,7 +41,7 @@ def list_asset(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         pool=POOL,
     )
     def lists(context: dg.AssetExecutionContext, night: Night) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from destinations.list_files import write_list, write_parquet
+        from destinations.list_files import write_csv, write_list, write_parquet
         from warehouse.releases import RESTRICTED, new_work
 
         with step("lists") as done, io_retries():
@@ -47,6 +53,7 @@ def list_asset(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                     counts[wanted.id] = write_list(con, wanted.id, restricted / "lists")
                 for table, order in RESTRICTED_TABLES.items():
                     write_parquet(con, f"select * from core.{table} order by {order}", restricted / f"{table}.parquet")
+                write_csv(con, REJECTED_WORKLIST, restricted / "rejected_records.csv")
             done["count"] = sum(counts.values())
         return dg.MaterializeResult(metadata={"dagster/row_count": sum(counts.values()), **counts})
 

@@ -16,7 +16,7 @@ import dagster as dg
 
 from assets.night import MEMORY_LIMIT, ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
 from sources import SourceDefaults, canonical_feeds
-from warehouse.build import FeedFiles, register_raw, replace_table, write_run_tables
+from warehouse.build import FeedFiles, carry_over, register_raw, replace_table, write_run_tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +40,16 @@ LIST_STATE = {
     "owner_id": "varchar",
     "entered_on": "date",
     "left_on": "date",
+}
+#: Whose a source record was, and which ids had become others: what tonight's ids are compared with.
+IDENTITY_STATE = {
+    "customer_identities": {
+        "source_system": "varchar",
+        "source": "varchar",
+        "source_customer_id": "varchar",
+        "customer_id": "varchar",
+    },
+    "customer_id_history": {"old_customer_id": "varchar", "customer_id": "varchar", "changed_on": "date"},
 }
 REFUSALS = {"file": "varchar", "source": "varchar", "message": "varchar", "is_skipped": "boolean"}
 
@@ -105,7 +115,6 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
             done["count"] = sum(delivery.records for delivery in result.deliveries)
         for name in result.ignored:
             _log.warning("%s was left alone: only csv, csv.gz, zip and parquet files are exports", name)
-        previous = _previous_list_state(night, as_of)
         with night.build() as con:
             _forget_verdicts(con)
             register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
@@ -114,8 +123,10 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 as_of_dates=[(as_of, "tonight")],
                 snapshot_as_of=[as_of],
                 list_member_columns=LIST_STATE,
-                previous_list_members=previous,
+                previous_list_members=_previous_state(night, as_of, "list_members"),
             )
+            for table, columns in IDENTITY_STATE.items():
+                carry_over(con, f"previous_{table}", columns, _previous_state(night, as_of, table))
             replace_table(
                 con,
                 "run",
@@ -148,14 +159,14 @@ def _forget_verdicts(con: "duckdb.DuckDBPyConnection") -> None:
         con.execute(f'drop table run."{gate}"')
 
 
-def _previous_list_state(night: Night, as_of: date) -> Path | None:
-    """The list state that a night of `as_of` continues: that of the newest release of an earlier day."""
+def _previous_state(night: Night, as_of: date, table: str) -> Path | None:
+    """The table that a night of `as_of` continues: that of the newest release of an earlier day."""
     from warehouse.releases import previous_release
 
     release = previous_release(night.paths, as_of)
     if release is None:
         return None
-    file = release.path / "marts" / "list_members.parquet"
+    file = release.path / "marts" / f"{table}.parquet"
     return file if file.exists() else None
 
 

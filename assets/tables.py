@@ -1,4 +1,4 @@
-"""The tables that are SQL: two dbt steps around the predictions, and the gate on the warehouse.
+"""The tables that are SQL: three dbt steps around identity and predictions, and the gate on the warehouse.
 
 Belongs here: which tables are built in which step, and what Dagster shows of them. Does not belong here:
 SQL, or how dbt is started.
@@ -15,9 +15,17 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 from assets.dbt_process import DbtProcess, FailedTest, TablesFailedError, TestsFailedError
 from assets.night import ONE_RUN_PER_DAY, OWNERS, POOL, Night, step
 
-__all__ = ["AFTER_SCORES", "BEFORE_SCORES", "dbt_process", "mart_keys", "table_assets", "warehouse_gate_check"]
+__all__ = [
+    "AFTER_SCORES",
+    "BEFORE_IDENTITY",
+    "BEFORE_SCORES",
+    "dbt_process",
+    "mart_keys",
+    "table_assets",
+    "warehouse_gate_check",
+]
 
-BEFORE_SCORES, AFTER_SCORES = "tag:before_scores", "tag:after_scores"
+BEFORE_IDENTITY, BEFORE_SCORES, AFTER_SCORES = "tag:before_identity", "tag:before_scores", "tag:after_scores"
 _GROUPS = {"staging": "staging", "core": "core", "marts": "marts"}
 
 
@@ -51,7 +59,7 @@ def mart_keys(manifest_file: Path) -> dict[str, list[str]]:
 
 
 def table_assets(process: DbtProcess, partitions_def: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
-    """Build the two dbt steps: what the predictions need, and what needs the predictions."""
+    """Build the dbt steps: what identity needs, what the predictions need, and what needs the predictions."""
     translator = Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
     common: dict[str, Any] = {
         "manifest": process.ensure_manifest(),
@@ -61,6 +69,10 @@ def table_assets(process: DbtProcess, partitions_def: dg.PartitionsDefinition[st
         "pool": POOL,
     }
 
+    @dbt_assets(name="tables_before_identity", select=BEFORE_IDENTITY, exclude="resource_type:unit_test", **common)
+    def tables_before_identity(context: dg.AssetExecutionContext, night: Night) -> Iterator[Any]:
+        yield from _built(context, night, "tables before identity", select=BEFORE_IDENTITY)
+
     @dbt_assets(name="tables_before_scores", select=BEFORE_SCORES, exclude="resource_type:unit_test", **common)
     def tables_before_scores(context: dg.AssetExecutionContext, night: Night) -> Iterator[Any]:
         yield from _built(context, night, "tables before scores", select=BEFORE_SCORES)
@@ -69,7 +81,7 @@ def table_assets(process: DbtProcess, partitions_def: dg.PartitionsDefinition[st
     def tables_after_scores(context: dg.AssetExecutionContext, night: Night) -> Iterator[Any]:
         yield from _built(context, night, "tables after scores", select=AFTER_SCORES)
 
-    return [tables_before_scores, tables_after_scores]
+    return [tables_before_identity, tables_before_scores, tables_after_scores]
 
 
 def _built(context: dg.AssetExecutionContext, night: Night, name: str, *, select: str) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["CONTROL", "write_list", "write_parquet"]
+__all__ = ["CONTROL", "write_csv", "write_list", "write_parquet"]
 
 #: Suffix of the file that holds the customers nobody may contact, so that the effect of the others can be
 #: measured.
@@ -47,7 +47,7 @@ def write_list(con: duckdb.DuckDBPyConnection, list_id: str, folder: Path) -> in
     order = " order by priority_rank, alert_id"
     write_parquet(con, f"{rows}'treat'{order}", folder / f"{list_id}.parquet")
     write_parquet(con, f"{rows}'control'{order}", folder / f"{list_id}.{CONTROL}.parquet")
-    _write_csv(con, f"{rows}'treat'{order}", folder / f"{list_id}.csv")
+    write_csv(con, f"{rows}'treat'{order}", folder / f"{list_id}.csv")
     return int(con.execute(f"select count(*) from ({rows}'treat')").fetchall()[0][0])
 
 
@@ -56,7 +56,7 @@ def write_parquet(con: duckdb.DuckDBPyConnection, query: str, file: Path) -> Non
     con.execute(f"copy ({query}) to '{_quoted(file)}' (format parquet, compression zstd)")
 
 
-def _write_csv(con: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
+def write_csv(con: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
     """UTF-8 with a byte order mark, every cell quoted, no cell that a spreadsheet would execute."""
     columns = con.execute(f"describe {query}").fetchall()
     cells = ", ".join(

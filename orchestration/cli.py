@@ -237,6 +237,38 @@ def doctor(
         raise typer.Exit(Exit.DONE if healthy else Exit.REFUSED)
 
 
+@app.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Exports, wherever they lie.")],
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Write a source.yml with the best mapping found to standard output.")
+    ] = False,
+    config: ConfigOption = CONFIG,
+    debug: DebugOption = False,
+) -> None:
+    """Say how files would be read: profile, encoding, columns, counts and the first rejects. Nothing is loaded."""
+    from orchestration.console import print_inspection, progress
+
+    with _sentences(debug=debug), progress(debug=debug):
+        _require_file(config)
+        for file in files:
+            if not file.is_file():
+                raise MisuseError(f"The file {file} does not exist.")
+        from rules import load as load_rules
+        from sources import SourceDefaults
+        from sources import inspect as look_at
+        from warehouse.connection import connect
+
+        business = load_rules(config).business
+        with connect() as con:
+            found = look_at(con, files, defaults=SourceDefaults(business.time_zone, business.base_currency))
+        if suggest:
+            typer.echo(found.suggestion(), nl=False)
+            return
+        print_inspection(found)
+        raise typer.Exit(Exit.REFUSED if any(file.refused for file in found.files) else Exit.DONE)
+
+
 def dev_command(port: int) -> list[str]:
     """Command that serves the definitions on the loopback."""
     return [

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from orchestration.doctor import Finding
     from orchestration.nightly import Outcome
+    from sources import Examined, Inspection
     from warehouse.releases import Release
 
 _FIGURES = {"customers": "customers", "orders": "orders", "list_members": "list members"}
@@ -127,6 +129,45 @@ def print_finding(finding: "Finding") -> None:
     _line(console, finding.what)
     if finding.advice:
         _line(console, f"  → {finding.advice}")
+
+
+def print_inspection(inspection: "Inspection") -> None:
+    """Print how files would be read, one after the other."""
+    console = _console()
+    for file in inspection.files:
+        _print_examined(console, file)
+    for name in inspection.ignored:
+        _line(console, f"{name}: no export, left aside")
+
+
+def _print_examined(console: Console, file: "Examined") -> None:
+    _line(console, file.name)
+    if file.kind is not None:
+        share = f"{file.confidence:.0%} of its columns are known"
+        _line(console, f"  profile   {file.system}, {file.kind} → {file.feed} (told by {file.told_by}; {share})")
+    if file.encoding is not None:
+        _line(console, f"  encoding  {file.encoding}")
+    if file.columns:
+        table = Table("header", "read as", box=SIMPLE_HEAD)
+        for column, header in file.columns.items():
+            table.add_row(Text(header), Text(column))
+        console.print(table)
+    for what, names in (("unmapped", file.unmapped), ("absent", file.absent)):
+        if names:
+            _line(console, f"  {what:<9} {', '.join(names)}")
+    for sentence in file.drift:
+        _line(console, f"  unusual   {sentence}")
+    if file.refused is not None:
+        _line(console, f"  refused   {file.refused}")
+        return
+    _line(
+        console,
+        f"  records   {file.records:,}: {file.loaded:,} loaded, {file.rejected:,} rejected, {file.ignored:,} ignored",
+    )
+    for reject in file.rejects:
+        where = f" in {reject['column']}" if reject["column"] else ""
+        value = f": {reject['value']!r}" if reject["value"] is not None else ""
+        _line(console, f"  rejected  record {reject['record_no']}, {reject['code']}{where}{value}")
 
 
 def _line(console: Console, text: str) -> None:

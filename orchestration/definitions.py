@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.identity import identity_asset
 from assets.lists import list_asset, list_gate_check
 from assets.night import Night, nightly_partitions
 from assets.predictions import prediction_assets
@@ -81,6 +82,7 @@ def build_defs(config_path: Path | None = None, *, night: Night | None = None) -
         assets=[
             raw_assets(partitions),
             *tables,
+            identity_asset(partitions),
             prediction_assets(partitions),
             list_asset(partitions),
             release_asset(marts, partitions),

@@ -34,6 +34,8 @@ _AGAIN_SECONDS = 30
 _STEP_NAMES = {
     "raw_feeds": "exports",
     "raw__deliveries_raw_gate": "raw gate",
+    "tables_before_identity": "tables before identity",
+    "identity__components": "identity",
     "tables_before_scores": "tables before scores",
     "tables_after_scores": "tables after scores",
     "marts__list_members_warehouse_gate": "warehouse gate",

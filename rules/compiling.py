@@ -38,6 +38,7 @@ def dbt_vars(rules: Rules) -> dict[str, Any]:
         "valid_order_statuses": list(business.valid_order_statuses),
         "default_margin_rate": business.default_margin_rate,
         "min_observation_days": business.min_observation_days,
+        "identity_max_records_per_value": rules.identity.max_records_per_value,
         "relationship_years_cap": _number(clv.relationship_years.cap),
         "discount_rate_year": clv.discount_rate_year,
         "rfm_window_days": rfm.window_days,

@@ -73,6 +73,20 @@ class Business(_Section):
     )
 
 
+class Identity(_Section):
+    """When records of customers are taken to be one person; may be left out, with the value named at the setting."""
+
+    max_records_per_value: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description=(
+            "Most customers of one source that may share an e-mail address or a phone number and still be taken "
+            "for one person; a value that more of them share is a hotline and says nothing. 5 if left out."
+        ),
+    )
+
+
 class RelationshipYears(_Section):
     """How long a customer relationship is taken to last."""
 
@@ -340,6 +354,7 @@ class Rules(_Section):
     """The business rules of one installation."""
 
     business: Business
+    identity: Identity = Identity()
     clv: Clv
     rfm: Rfm
     churn: Churn

@@ -1,9 +1,9 @@
-"""The one way in which a file is turned away.
+"""The ways in which a file is turned away.
 
-Belongs here: the exception that carries the reason. Does not belong here: what happens next (``load.py``).
+Belongs here: the exceptions that carry the reason. Does not belong here: what happens next (``loading.py``).
 """
 
-__all__ = ["RefusedFileError"]
+__all__ = ["LeftAsideError", "RefusedFileError", "UnknownFileError"]
 
 
 class RefusedFileError(Exception):
@@ -18,3 +18,21 @@ class RefusedFileError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class UnknownFileError(RefusedFileError):
+    """A file of no known kind: refused where it lies alone, left aside in an archive that holds others."""
+
+
+class LeftAsideError(Exception):
+    """A file of a kind that the owner of the source does not want to be read.
+
+    Parameters
+    ----------
+    kind : str
+        The kind of file in the profile.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind

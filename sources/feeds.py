@@ -18,7 +18,9 @@ __all__ = ["FEEDS_FILE", "TRACE", "Column", "ColumnType", "Feed", "FeedFiles", "
 
 FEEDS_FILE = Path(__file__).with_name("feeds.yml")
 
-ColumnType = Literal["id", "text", "amount", "number", "integer", "score", "timestamp", "date", "boolean", "enum"]
+ColumnType = Literal[
+    "id", "text", "amount", "number", "integer", "score", "timestamp", "date", "boolean", "enum", "email", "phone"
+]
 
 TRACE: Mapping[str, str] = MappingProxyType(
     {

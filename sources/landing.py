@@ -6,14 +6,17 @@ when they say they were exported. Does not belong here: what the bytes mean.
 Nothing here follows a link, and no name found inside an archive is ever used as a path.
 """
 
+import errno
 import gzip
 import hashlib
+import lzma
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +25,9 @@ from typing import BinaryIO, Literal, cast
 from zoneinfo import ZoneInfo
 
 from sources.errors import RefusedFileError
+from sources.headers import fits
+from sources.limits import LIMITS, Limits
+from sources.tables import Kind
 
 __all__ = [
     "SETTINGS_FILE",
@@ -38,18 +44,11 @@ __all__ = [
 
 SETTINGS_FILE = "source.yml"
 
-Kind = Literal["csv", "parquet"]
-
-_KINDS: dict[str, Kind] = {".csv": "csv", ".parquet": "parquet"}
+_KINDS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".json": "json", ".parquet": "parquet"}
 _TEMPORARY = (".tmp", ".part", ".crdownload", "~")
+_OTHER_WORKBOOKS = (".xls", ".xlsm", ".xlsb", ".ods")
 
 CHUNK = 1 << 20
-MAX_BYTES = 50 * 10**9
-"""Largest uncompressed content of one file or member; far above any export, far below a disk."""
-MAX_RATIO = 300
-"""Highest compression that is believed above `RATIO_FLOOR` bytes; exports reach some 30, archive bombs
-1000."""
-RATIO_FLOOR = 100 * 10**6
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Member:
         Its name relative to ``landing/<source>``, with ``#member`` for a member of an archive.
     file_name : str
         The last part of its own name.
-    kind : {"csv", "parquet"}
+    kind : {"csv", "xlsx", "json", "parquet"}
         What its extension promises.
     entry : int or None
         Its place in the archive's directory.
@@ -110,23 +109,28 @@ def walk(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def _kind_of(name: str) -> tuple[Kind | None, bool]:
+def _kind_of(name: str, texts: Sequence[str] = ()) -> tuple[Kind | None, bool]:
     """What a name promises, and whether it is gzipped."""
     lower = name.casefold()
-    zipped = lower.endswith(".csv.gz")
+    zipped = lower.endswith((".csv.gz", ".tsv.gz"))
     kind = _KINDS.get(Path(lower.removesuffix(".gz") if zipped else lower).suffix)
+    if kind is None and lower.endswith(".txt") and fits(name, texts):
+        kind = "csv"
     return kind, zipped
 
 
-def is_delivery(name: str) -> bool:
-    """Whether a file's name is that of an export: a known extension, not hidden, not still being written."""
+def is_delivery(name: str, texts: Sequence[str] = ()) -> bool:
+    """Whether a file's name is that of an export: a known extension, not hidden, not still being written.
+
+    Text files are exports only where a profile knows them by name: `texts` are its patterns.
+    """
     lower = name.casefold()
     if lower.startswith((".", "~")) or lower.endswith(_TEMPORARY):
         return False
-    return _kind_of(lower)[0] is not None or lower.endswith(".zip")
+    return _kind_of(name, texts)[0] is not None or lower.endswith((".zip", *_OTHER_WORKBOOKS))
 
 
-def members(path: Path, name: str) -> tuple[list[Member], list[str]]:
+def members(path: Path, name: str, texts: Sequence[str] = ()) -> tuple[list[Member], list[str]]:
     """The deliveries in one file, and the names in an archive that are none.
 
     Raises
@@ -138,15 +142,20 @@ def members(path: Path, name: str) -> tuple[list[Member], list[str]]:
     if not stat.S_ISREG(mode):
         what = "a link" if stat.S_ISLNK(mode) else "not a regular file"
         raise RefusedFileError(f"it is {what}; put the file itself there")
-    if not path.name.casefold().endswith(".zip"):
-        kind, _ = _kind_of(path.name)
-        if kind is None:
-            raise RefusedFileError("its extension is not that of an export")
-        return [Member(path, name, path.name, kind)], []
-    return _archive_members(path, name)
+    lower = path.name.casefold()
+    if lower.endswith(".zip"):
+        return _archive_members(path, name, texts)
+    if lower.endswith(_OTHER_WORKBOOKS):
+        raise RefusedFileError(
+            f"it is a workbook of another kind ({Path(lower).suffix}: old, binary or with macros); save it as .xlsx"
+        )
+    kind, _ = _kind_of(path.name, texts)
+    if kind is None:
+        raise RefusedFileError("its extension is not that of an export")
+    return [Member(path, name, path.name, kind)], []
 
 
-def _archive_members(path: Path, name: str) -> tuple[list[Member], list[str]]:
+def _archive_members(path: Path, name: str, texts: Sequence[str]) -> tuple[list[Member], list[str]]:
     found: list[Member] = []
     others: list[str] = []
     with _translated(), _open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
@@ -155,8 +164,8 @@ def _archive_members(path: Path, name: str) -> tuple[list[Member], list[str]]:
                 continue
             label = f"{name}#{info.filename}"
             own_name = re.split(r"[/\\]", info.filename)[-1]
-            kind, _ = _kind_of(own_name)
-            if kind is None or not is_delivery(own_name) or info.filename.startswith("__MACOSX/"):
+            kind, _ = _kind_of(own_name, texts)
+            if kind is None or not is_delivery(own_name, texts) or info.filename.startswith("__MACOSX/"):
                 others.append(label)
             elif stat.S_ISLNK(info.external_attr >> 16):
                 raise RefusedFileError(f"its member {info.filename!r} is a link; put the file itself into the archive")
@@ -165,7 +174,7 @@ def _archive_members(path: Path, name: str) -> tuple[list[Member], list[str]]:
             else:
                 found.append(Member(path, label, own_name, kind, entry, info.date_time))
     if not found:
-        raise RefusedFileError("the archive holds no csv or parquet file")
+        raise RefusedFileError("the archive holds no csv, xlsx, json or parquet file")
     return sorted(found, key=lambda member: member.name), others
 
 
@@ -191,11 +200,19 @@ def _translated() -> Iterator[None]:
         raise RefusedFileError("it was cut short: the compressed data ends too early; export it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise RefusedFileError("it is not a whole gzip file, though its name says so; export it again") from error
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
-        raise RefusedFileError("it is not a whole zip archive, though its name says so; export it again") from error
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, struct.error, lzma.LZMAError) as error:
+        raise RefusedFileError(_NO_ARCHIVE) from error
+    except OSError as error:
+        # A place outside the file, or data that do not unpack; everything else is the machine's trouble.
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise RefusedFileError(_NO_ARCHIVE) from error
 
 
-def chunks(member: Member) -> Generator[bytes, None, None]:
+_NO_ARCHIVE = "it is not a whole zip archive, though its name says so; export it again"
+
+
+def chunks(member: Member, limits: Limits = LIMITS) -> Generator[bytes, None, None]:
     """The uncompressed bytes of a delivery, a piece at a time.
 
     Raises
@@ -217,19 +234,19 @@ def chunks(member: Member) -> Generator[bytes, None, None]:
         total = 0
         while chunk := stream.read(CHUNK):
             total += len(chunk)
-            if total > MAX_BYTES:
-                raise RefusedFileError(f"it is larger than {MAX_BYTES // 10**9} GB; split it")
-            if total > RATIO_FLOOR and total > MAX_RATIO * packed:
+            if total > limits.file_bytes:
+                raise RefusedFileError(f"it is larger than {limits.file_bytes / 10**9:g} GB; split it")
+            if total > limits.ratio_floor and total > limits.ratio * packed:
                 raise RefusedFileError(
-                    f"it unpacks to more than {MAX_RATIO} times its size, as archive bombs do; send it unpacked"
+                    f"it unpacks to more than {limits.ratio} times its size, as archive bombs do; send it unpacked"
                 )
             yield chunk
 
 
-def digest(member: Member) -> str:
+def digest(member: Member, limits: Limits = LIMITS) -> str:
     """SHA-256 of the uncompressed bytes, in hexadecimal: the identity of a delivery."""
     total = hashlib.sha256()
-    for chunk in chunks(member):
+    for chunk in chunks(member, limits):
         total.update(chunk)
     return total.hexdigest()
 

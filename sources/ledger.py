@@ -55,6 +55,8 @@ class Delivery:
         How it was read.
     source_system, source, file, feed : str
         Profile, folder in landing, name of the file where it was first seen, primary feed.
+    kind : str or None
+        The profile's kind of file; None in ledgers older than kinds.
     records, ignored, rejected : int
         Records after the header; ``records = rows of the feed + ignored + rejected``.
     currency, time_zone, customer_grain : str
@@ -79,6 +81,7 @@ class Delivery:
     source: str
     file: str
     feed: str
+    kind: str | None
     records: int
     ignored: int
     rejected: int
@@ -114,12 +117,10 @@ def read_ledger(con: duckdb.DuckDBPyConnection, raw: Path) -> list[Delivery]:
     files = sorted((raw / LEDGER).glob("*.parquet"))
     if not files:
         return []
-    columns = ", ".join(name(column) for column in _COLUMNS)
-    rows = ask(
-        con,
-        f"SELECT {columns} FROM read_parquet({file_list(files)}, union_by_name = true) "
-        "ORDER BY source, delivery_id, profile_hash",
-    )
+    ledger = f"read_parquet({file_list(files)}, union_by_name = true)"
+    present = {row[0] for row in ask(con, f"DESCRIBE SELECT * FROM {ledger}")}
+    columns = ", ".join(name(column) if column in present else f"NULL AS {name(column)}" for column in _COLUMNS)
+    rows = ask(con, f"SELECT {columns} FROM {ledger} ORDER BY source, delivery_id, profile_hash")
     return [_typed(row) for row in rows]
 
 

@@ -8,11 +8,22 @@ all deliveries.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sources.profiles import Cell, FeedPlan, Plan, Rule, Value
+from sources.feeds import Feed
+from sources.planning import Cell, FeedPlan, Plan
+from sources.profiles import RECORD_NO, Condition, Each, Value
 from sources.sql import literal, name
-from sources.text import Step, clean, is_mangled_id, spell
+from sources.text import Step, canonical_text, clean, is_mangled_id, spell
 
-__all__ = ["CODES", "REJECTED", "feed_query", "rejected_query", "spelled_query"]
+__all__ = [
+    "CODES",
+    "IGNORED",
+    "REJECTED",
+    "countable",
+    "feed_query",
+    "rejected_query",
+    "spelled_query",
+    "unreadable_query",
+]
 
 CODES = (
     "bad_structure",
@@ -54,6 +65,8 @@ _UNREADABLE = {
 
 @dataclass(frozen=True)
 class _Reason:
+    """Something that can be wrong with a record: its code, the cell that shows it, and how to tell."""
+
     code: str
     cell: Cell
     condition: str
@@ -67,17 +80,13 @@ def _value(cell: Cell) -> str:
     return "CAST(NULL AS VARCHAR)" if cell.position is None else f"v{cell.position}"
 
 
-def _is_blank(cell: Cell) -> str:
-    return "true" if cell.position is None else f"b{cell.position}"
-
-
 def spelled_query(records: str, plan: Plan) -> str:
     """SQL that spells every cell and judges every record.
 
     Parameters
     ----------
     records : str
-        SQL of the records, with ``record_no`` and ``c0``, ``c1`` ….
+        SQL of the records, with ``record_no``, ``continued`` and ``c0``, ``c1`` ….
     plan : Plan
         How to read them.
 
@@ -94,12 +103,14 @@ def spelled_query(records: str, plan: Plan) -> str:
     spelling: dict[int, tuple[Step, ...]] = {}
     for cell in cells:
         assert cell.position is not None
-        cleaning[cell.position] = clean(cell.type)
+        cleaning[cell.position] = clean(cell.type, cell.words, cell.separator)
         spelling[cell.position] = spell(
             cell.type,
             time_zone=plan.time_zone,
             formats=cell.formats,
-            integer_id=cell.integer_id,
+            id_form=cell.id_form,
+            prefix=cell.prefix,
+            decimal_comma=cell.decimal_comma,
             values=cell.values,
         )
     texts = {position: _text(position) for position in cleaning}
@@ -110,9 +121,9 @@ def spelled_query(records: str, plan: Plan) -> str:
         {position: f"v{position}" for position in spelling},
     )
     reasons = _reasons(plan)
-    blank = " AND ".join(f"{text} IS NULL" for text in texts.values())
-    judged = " ".join(f"WHEN {reason.condition} THEN {number}" for number, reason in enumerate(reasons))
-    verdict = f"CASE WHEN {blank} THEN -1 {judged} END"
+    judged = [f"WHEN {condition} THEN -1" for condition in _no_data(plan, texts, reasons)]
+    judged += [f"WHEN {reason.condition} THEN {number}" for number, reason in enumerate(reasons)]
+    verdict = f"CASE {' '.join(judged)} END"
     key = plan.key_cell
     columns = [
         "record_no",
@@ -146,25 +157,61 @@ def _layers(query: str, columns: Mapping[int, tuple[str, tuple[Step, ...]]], nam
     return query
 
 
+def _no_data(plan: Plan, texts: Mapping[int, str], reasons: Sequence[_Reason]) -> list[str]:
+    """Conditions of the records that are ignored.
+
+    They are blank, or the profile says that they are no data, or they go on with a document whose first row was
+    turned away or that they add nothing to.
+    """
+    own = [text for position, text in texts.items() if position not in plan.filled()[0]]
+    conditions = [" AND ".join(f"{text} IS NULL" for text in texts.values()) or "false"]
+    cells = _Cells(plan.by_name, "t")
+    conditions += [cells.holds(condition) for condition in plan.ignore_when]
+    if len(own) < len(texts):
+        conditions.append(" AND ".join(["continued", *(f"{text} IS NULL" for text in own)]))
+        conditions += [f"continued AND {reason.condition}" for reason in reasons if reason.cell.filled]
+    return conditions
+
+
 def _reasons(plan: Plan) -> list[_Reason]:
     """Everything that can be wrong with a record, the first code first."""
     found = []
+    found += _keyless(plan)
+    customers = [cell for cell in plan.cells if cell.customer and cell.required]
+    if customers:
+        nobody = " AND ".join(f"{_value(cell)} IS NULL" for cell in customers)
+        named = next((cell for cell in customers if cell.position is not None), customers[0])
+        found.append(_Reason("missing_customer", named, f"({nobody})"))
     for cell in plan.cells:
-        value, blank = _value(cell), "true" if cell.position is None else f"{_text(cell.position)} IS NULL"
-        if cell.required:
+        value = _value(cell)
+        if cell.required and not cell.customer:
             found.append(_Reason(_missing_code(cell), cell, f"{value} IS NULL"))
         if cell.position is None:
             continue
         if cell.type == "id":
             found.append(_Reason("id_mangled", cell, is_mangled_id(value)))
         elif cell.type in _UNREADABLE and not cell.lenient:
-            found.append(_Reason(_UNREADABLE[cell.type], cell, f"NOT ({blank}) AND {value} IS NULL"))
+            found.append(
+                _Reason(_UNREADABLE[cell.type], cell, f"{_text(cell.position)} IS NOT NULL AND {value} IS NULL")
+            )
     return sorted(found, key=lambda reason: CODES.index(reason.code))
 
 
+def _keyless(plan: Plan) -> list[_Reason]:
+    """A key of which no cell is required is missing when nothing comes of its cells."""
+    feed = plan.feeds[0]
+    values = _Values(plan, _Cells(plan.by_name, "t"), feed, {"exported_at": None, "received_at": None})
+    found = []
+    for key in feed.feed.key:
+        cells = [plan.by_name[cell] for value in feed.values.get(key, ()) for cell in value.used()]
+        is_made = key in feed.feed.required and feed.feed.columns[key].type == "id" and bool(cells)
+        if is_made and not any(cell.required for cell in cells):
+            code = "missing_customer" if key == "source_customer_id" and feed.feed.name != "customers" else "missing_id"
+            found.append(_Reason(code, cells[0], f"{values.canonical(key)} IS NULL"))
+    return found
+
+
 def _missing_code(cell: Cell) -> str:
-    if cell.customer:
-        return "missing_customer"
     if cell.type in _UNREADABLE:
         return _UNREADABLE[cell.type]
     return "missing_id" if cell.type == "id" or cell.key else "bad_structure"
@@ -193,7 +240,7 @@ def _extra(plan: Plan) -> str:
     for cell in plan.cells:
         if cell.position is not None and (cell.lenient or cell.type in ("boolean", "enum")):
             text = _text(cell.position)
-            kept[plan.header[cell.position].strip()] = f"CASE WHEN {_value(cell)} IS NULL THEN {text} END"
+            kept[plan.header.labels[cell.position]] = f"CASE WHEN {_value(cell)} IS NULL THEN {text} END"
     if not kept:
         return "CAST(NULL AS VARCHAR)"
     fields = ", ".join(f"{name(header)} := {expression}" for header, expression in kept.items())
@@ -201,7 +248,23 @@ def _extra(plan: Plan) -> str:
     return f"nullif(CAST(json_merge_patch('{{}}', to_json(struct_pack({fields}))) AS VARCHAR), '{{}}')"
 
 
-def feed_query(spelled: str, plan: Plan, feed: FeedPlan, trace: Mapping[str, str | None]) -> str:
+def unreadable_query(spelled: str, plan: Plan) -> str | None:
+    """SQL of one row: per cell of `countable`, how many values are written and how many of them unreadable."""
+    counts = [
+        f"count(*) FILTER (NOT b{cell.position}), count(*) FILTER (NOT b{cell.position} AND v{cell.position} IS NULL)"
+        for cell in countable(plan)
+    ]
+    return (
+        f"SELECT {', '.join(counts)} FROM {spelled} WHERE code IS DISTINCT FROM {literal(IGNORED)}" if counts else None
+    )
+
+
+def countable(plan: Plan) -> list[Cell]:
+    """The cells of which a value may be written and unreadable."""
+    return [cell for cell in plan.cells if cell.position is not None and cell.type not in ("id", "text")]
+
+
+def feed_query(spelled: str, plan: Plan, feed: Feed, trace: Mapping[str, str | None]) -> str:
     """SQL of one raw feed, in the order of the records.
 
     Parameters
@@ -213,18 +276,54 @@ def feed_query(spelled: str, plan: Plan, feed: FeedPlan, trace: Mapping[str, str
     trace : mapping of str to str or None
         ``source_system``, ``source``, ``delivery_id``, ``exported_at`` and ``received_at`` of every row.
     """
-    cells = {cell.name: cell for cell in plan.cells}
-    columns = [
-        f"{_canonical(feed.values.get(column, ()), cells, plan)} AS {name(column)}" for column in feed.feed.columns
-    ]
-    kept = f"FROM {spelled} WHERE code IS NULL"
-    if feed.only_with is not None:
-        kept += f" AND {_canonical(feed.values[feed.only_with], cells, plan)} IS NOT NULL"
+    makers = [made for made in plan.feeds if made.feed == feed]
+    parts = [_rows_query(spelled, plan, made, trace) for made in makers]
+    if len(parts) == 1 and not makers[0].derived:
+        # The records are in their order already, and sorting costs a fifth of writing.
+        return f"SELECT {_typed(feed.types, trace)} FROM ({parts[0]})"
+    # Several rows of a record stand in the order in which the profile says them.
+    numbered = [f"SELECT *, {number} AS part FROM ({part})" for number, part in enumerate(parts)]
+    order = ["record_no", "part", *(name(key) for key in feed.key)]
+    return f"SELECT {_typed(feed.types, trace)} FROM ({' UNION ALL '.join(numbered)}) ORDER BY {', '.join(order)}"
+
+
+def _rows_query(spelled: str, plan: Plan, feed: FeedPlan, trace: Mapping[str, str | None]) -> str:
+    """SQL of the rows of one entry of a profile: canonical columns, ``record_no`` and ``extra``."""
+    cells = _Cells(plan.by_name, "b")
+    source = f"SELECT * FROM {spelled} WHERE code IS NULL"
+    if feed.each is not None:
+        listing = f"unnest({_entries(feed.each, feed.entries, cells)}) AS entry_"
+        source = f"SELECT * FROM (SELECT *, {listing} FROM ({source})) WHERE entry_ IS NOT NULL"
+        named = {feed.each.name: "entry_.written"}
+        if feed.each.number is not None:
+            named[feed.each.number] = "entry_.place"
+        cells = _Cells(plan.by_name, "b", named)
+    if feed.only_when:
+        source = f"SELECT * FROM ({source}) WHERE {' AND '.join(cells.holds(each) for each in feed.only_when)}"
+    values = _Values(plan, cells, feed, trace)
+    columns = {column: values.canonical(column) for column in feed.feed.columns}
+    made = ", ".join(f"{expression} AS {name(column)}" for column, expression in columns.items())
+    inner = f"SELECT {made}, record_no, extra FROM ({source})"
+    needed = [feed.only_with] if feed.only_with else []
     if feed.derived:
-        inner = f"SELECT {', '.join(columns)}, min(record_no) AS record_no, NULL AS extra {kept} GROUP BY ALL"
+        needed += [key for key in feed.feed.key if key in feed.feed.required]
+    kept = " AND ".join(f"{name(column)} IS NOT NULL" for column in needed) or "true"
+    if not feed.derived:
+        return f"SELECT * FROM ({inner}) WHERE {kept}"
+    listed = ", ".join(name(column) for column in columns)
+    return f"SELECT {listed}, min(record_no) AS record_no, NULL AS extra FROM ({inner}) WHERE {kept} GROUP BY ALL"
+
+
+def _entries(each: Each, cells: Sequence[str], known: "_Cells") -> str:
+    """A list of what is written in a cell that holds a list, or in several cells, each with its place."""
+    if each.cells is not None:
+        entries = f"[{', '.join(known.value(cell) for cell in cells)}]::VARCHAR[]"
     else:
-        inner = f"SELECT {', '.join(columns)}, record_no, extra {kept}"
-    return f"SELECT {_typed(feed.feed.types, trace)} FROM ({inner}) ORDER BY record_no"
+        parts = f"string_split({known.value(cells[0])}, {literal(each.separator)})"
+        entries = f"list_transform({parts}, lambda entry: nullif(trim(entry), ''))"
+    written = f"list_filter({entries}, lambda entry: entry IS NOT NULL)"
+    pair = "struct_pack(written := entry, place := CAST(place AS VARCHAR))"
+    return f"list_transform({written}, lambda entry, place: {pair})"
 
 
 def _typed(types: Mapping[str, str], constants: Mapping[str, str | None]) -> str:
@@ -235,41 +334,198 @@ def _typed(types: Mapping[str, str], constants: Mapping[str, str | None]) -> str
     )
 
 
-def _canonical(values: Sequence[Value], cells: Mapping[str, Cell], plan: Plan) -> str:
-    """The first value that is written; an unreadable one is not replaced by a default."""
-    expression = "CAST(NULL AS VARCHAR)"
-    for value in reversed(values):
-        made = _made(value, cells, plan)
-        plain = value.cell is not None and not value.map and value.default is None
-        if plain and expression != "CAST(NULL AS VARCHAR)":
-            assert value.cell is not None
-            expression = f"CASE WHEN {_is_blank(cells[value.cell])} THEN {expression} ELSE {made} END"
+class _Cells:
+    """What profiles call cells, as SQL.
+
+    Parameters
+    ----------
+    cells : mapping of str to Cell
+        The columns of the file.
+    blank : {"t", "b"}
+        Whether texts (``t<position>``) or blank marks (``b<position>``) tell that nothing is written.
+    entries : mapping of str to str
+        Entries of lists, with their SQL.
+    """
+
+    def __init__(self, cells: Mapping[str, Cell], blank: str, entries: Mapping[str, str] | None = None) -> None:
+        self._cells = cells
+        self._blank = blank
+        self._entries = entries or {}
+
+    def value(self, cell: str) -> str:
+        """The canonical text of a cell."""
+        if cell == RECORD_NO:
+            return "CAST(record_no AS VARCHAR)"
+        return self._entries.get(cell) or _value(self._cells[cell])
+
+    def is_entry(self, cell: str) -> bool:
+        """Whether it is an entry of a list."""
+        return cell in self._entries
+
+    def is_blank(self, cell: str) -> str:
+        """Whether nothing is written in a cell."""
+        if cell in self._entries:
+            return f"{self._entries[cell]} IS NULL"
+        position = self._cells[cell].position
+        if position is None:
+            return "true"
+        return f"b{position}" if self._blank == "b" else f"{_text(position)} IS NULL"
+
+    def holds(self, condition: Condition, mapped: str | None = None) -> str:
+        """Whether a condition holds; `mapped` is the value of a rule that names no cell."""
+        value = mapped if condition.cell is None else self.value(condition.cell)
+        assert value is not None
+        if condition.blank is not None:
+            blank = f"{value} IS NULL" if condition.cell is None else self.is_blank(condition.cell)
+            test = blank if condition.blank else f"NOT ({blank})"
         else:
-            expression = made
-    return expression
+            test = _test(condition, value)
+        if condition.negated:
+            test = f"NOT coalesce({test}, false)"
+        return (
+            "(" + " AND ".join([f"coalesce({test}, false)", *(self.holds(one, mapped) for one in condition.also)]) + ")"
+        )
 
 
-def _made(value: Value, cells: Mapping[str, Cell], plan: Plan) -> str:
-    if value.setting == "currency":
-        return literal(plan.currency)
-    if value.setting == "default_country":
-        return f"CAST({literal(plan.settings.default_country)} AS VARCHAR)"
-    if value.cell is None:
-        return literal(value.value)
-    cell = _value(cells[value.cell])
-    if not value.map and value.default is None:
-        return cell
-    cases = " ".join(f"WHEN {_holds(rule, cell)} THEN {literal(rule.value)}" for rule in value.map)
-    return f"CASE {cases} ELSE {literal(value.default)} END"
+def _test(condition: Condition, value: str) -> str:
+    """A condition on what a cell holds; words are compared ignoring case."""
+    if condition.prefix is not None:
+        return f"starts_with({value}, {literal(condition.prefix)})"
+    if condition.suffix is not None:
+        return f"ends_with({value}, {literal(condition.suffix)})"
+    if condition.contains is not None:
+        return f"contains(lower({value}), {literal(condition.contains.lower())})"
+    if condition.above is not None:
+        return f"try_cast({value} AS {_EXACT}) > {condition.above}"
+    if condition.below is not None:
+        return f"try_cast({value} AS {_EXACT}) < {condition.below}"
+    words = condition.is_in if condition.is_in is not None else (condition.equals or "",)
+    listed = ", ".join(literal(canonical_text(word).lower()) for word in words)
+    return f"lower({value}) IN ({listed})"
 
 
-def _holds(rule: Rule, cell: str) -> str:
-    if rule.prefix is not None:
-        return f"starts_with({cell}, {literal(rule.prefix)})"
-    if rule.equals is not None:
-        return f"{cell} = {literal(rule.equals)}"
-    assert rule.below is not None
-    return f"CAST({cell} AS DECIMAL(38, 12)) < {rule.below}"
+_EXACT = "DECIMAL(32, 12)"
+"""Wide enough for every canonical number."""
+
+_NOTHING = "CAST(NULL AS VARCHAR)"
+
+
+@dataclass(frozen=True)
+class _Values:
+    """The canonical columns of one entry of a profile, as SQL over cells."""
+
+    plan: Plan
+    cells: _Cells
+    feed: FeedPlan
+    trace: Mapping[str, str | None]
+
+    def canonical(self, column: str) -> str:
+        """The first value that is there, else what is filled in where nothing is written.
+
+        An unreadable value is not replaced.
+        """
+        values = self.feed.values.get(column, ())
+        made = [self._made(value, column) for value in values]
+        expression = _NOTHING if not made else made[0] if len(made) == 1 else f"coalesce({', '.join(made)})"
+        if column in self.feed.fill:
+            filled = self._made(self.feed.fill[column], column)
+            cells = [cell for value in values for cell in value.cells or ()]
+            absent = " AND ".join(self.cells.is_blank(cell) for cell in cells) or f"{expression} IS NULL"
+            expression = f"CASE WHEN {absent} THEN {filled} ELSE {expression} END"
+        return f"upper({expression})" if column == "currency" else expression
+
+    def _made(self, value: Value, column: str) -> str:
+        if value.setting is not None:
+            return self._setting(value.setting)
+        if value.value is not None:
+            return literal(value.value)
+        made = _NOTHING
+        if value.concat is not None:
+            made = self._joined(value, column)
+        elif value.cells is not None:
+            cells = [self.cells.value(cell) for cell in value.cells]
+            made = cells[0] if len(cells) == 1 else f"coalesce({', '.join(cells)})"
+        if value.split is not None:
+            made = _part(made, value.split, value.part)
+        is_part = value.split is not None or any(self.cells.is_entry(cell) for cell in value.cells or ())
+        if is_part and not value.map:
+            made = self._spelled(made, column)
+        made = self._computed(made, value, column)
+        if not value.map and value.default is None:
+            return made
+        rules = " ".join(f"WHEN {self.cells.holds(rule, made)} THEN {literal(rule.value)}" for rule in value.map)
+        otherwise = f"coalesce({made}, {literal(value.default)})" if value.keep else literal(value.default)
+        return f"CASE {rules} ELSE {otherwise} END" if rules else otherwise
+
+    def _spelled(self, made: str, column: str) -> str:
+        """Part of a list, which no column of the file has spelled yet, in the type of what it becomes."""
+        target = self.feed.feed.columns[column]
+        if target.type in ("text", "enum", "email", "phone"):
+            return made
+        steps = spell(
+            target.type,
+            time_zone=self.plan.time_zone,
+            formats=self.plan.dates,
+            decimal_comma=self.plan.read.decimal == "comma",
+        )
+        for step in steps:
+            made = step(f"({made})")
+        return made
+
+    def _setting(self, setting: str) -> str:
+        if setting == "currency":
+            return literal(self.plan.currency)
+        if setting == "default_country":
+            return f"CAST({literal(self.plan.default_country)} AS VARCHAR)"
+        return literal(self.trace["exported_at"] or self.trace["received_at"])
+
+    def _joined(self, value: Value, column: str) -> str:
+        """Cells put together; an id of which a part is missing names nothing."""
+        parts = [
+            self._made(part, column) if isinstance(part, Value) else self.cells.value(part)
+            for part in value.concat or ()
+        ]
+        if self.feed.feed.columns[column].type == "id":
+            return f" || {literal(value.separator)} || ".join(parts)
+        return f"nullif(concat_ws({literal(value.separator)}, {', '.join(parts)}), '')"
+
+    def _computed(self, made: str, value: Value, column: str) -> str:
+        if value.minus or value.plus or value.at_most or value.multiply not in (None, "-1"):
+            number = f"CAST({made} AS {_EXACT})"
+            for sign, cells in (("-", value.minus), ("+", value.plus)):
+                for cell in cells:
+                    number += f" {sign} coalesce(CAST({self.cells.value(cell)} AS {_EXACT}), 0)"
+            if value.at_most is not None:
+                number = f"least({number}, CAST({self._made(value.at_most, column)} AS {_EXACT}))"
+                number = f"CASE WHEN {made} IS NULL THEN NULL ELSE {number} END"
+            if value.multiply not in (None, "-1"):
+                number = f"CAST({number} AS DECIMAL(26, 8)) * CAST({literal(value.multiply)} AS DECIMAL(12, 6))"
+            text = f"CAST({number} AS VARCHAR)"
+            made = f"regexp_replace(regexp_replace({text}, '(\\.[0-9]*?)0+$', '\\1'), '\\.$', '')"
+        match "flip" if value.multiply == "-1" else value.sign:
+            case "negative":
+                return _negative(made)
+            case "positive":
+                return f"ltrim({made}, '-')"
+            case "flip":
+                return f"CASE WHEN starts_with({made}, '-') THEN substr({made}, 2) ELSE {_negative(made)} END"
+            case "by_kind":
+                return f"CASE WHEN {self.canonical('kind')} = 'refund' THEN {_negative(made)} ELSE {made} END"
+        return made
+
+
+def _negative(number: str) -> str:
+    """A canonical number below zero; zero has no sign."""
+    return f"CASE WHEN regexp_full_match({number}, '-.*|0(\\.0+)?') THEN {number} ELSE '-' || {number} END"
+
+
+def _part(text: str, separator: str, part: int | str) -> str:
+    """One part of a list: by place, counted from the end when below zero, or by how it starts."""
+    if isinstance(part, int):
+        return f"nullif(trim(split_part({text}, {literal(separator)}, {part})), '')"
+    parts = f"list_transform(string_split({text}, {literal(separator)}), lambda entry: trim(entry))"
+    found = f"list_filter({parts}, lambda entry: starts_with(entry, {literal(part)}))[1]"
+    return f"nullif(trim(substr({found}, {len(part) + 1})), '')"
 
 
 def rejected_query(spelled: str, misshapen: str | None, plan: Plan, trace: Mapping[str, str | None], file: str) -> str:

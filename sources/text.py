@@ -7,16 +7,22 @@ Rewritings are SQL and work on whole columns. None of them passes through a bina
 ``2.550`` and a seventeen-digit id stays an id.
 """
 
+import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import duckdb
 
 from sources.feeds import ColumnType
 from sources.sql import literal
 
-__all__ = ["Step", "canonical_text", "clean", "is_mangled_id", "spell", "text_functions"]
+__all__ = ["IdForm", "Step", "canonical_text", "check_formats", "clean", "is_mangled_id", "spell", "text_functions"]
+
+IdForm = Literal["plain", "integer", "salesforce"]
+"""What is particular about the ids of a column: nothing; whole numbers, to which a spreadsheet may have added
+``.0``; or Salesforce's, which have 15 characters or, with a checksum of their case, 18."""
 
 Step = Callable[[str], str]
 """One rewriting of an SQL expression.
@@ -55,11 +61,15 @@ _WRITTEN_AMOUNT = (
 _MANGLED_ID = r"[-+]?\d+(\.\d+)?[eE][-+]\d+|[-+]?\d+\.\d+[eE]\d+"
 
 _DATABASE_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"
-_ISO_DAY = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
+_ISO_DAY = r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?"
 _ISO_TIME = r"[T ]\d{1,2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
 _OFFSET = r"\s*(Z|UTC|[-+]\d{2}(:?\d{2})?)"
 
-_TRUE = ("true", "t", "yes", "y", "1", "1.0", "是", "启用")
+_EXCEL_SERIAL = r"[1-9]\d{4}(\.\d{1,10})?"
+_EPOCHS = {"epoch": ("9,10", 1_000_000), "epoch_ms": ("12,13", 1_000), "epoch_us": ("15,16", 1)}
+_CLOCK = ("%H", "%I", "%X", "%c", "%T")
+
+_TRUE = ("true", "t", "yes", "y", "1", "1.0", "是", "启用", "✓", "√")
 _FALSE = ("false", "f", "no", "n", "0", "0.0", "否", "禁用")
 
 
@@ -94,18 +104,45 @@ def _one_of(expression: str, values: Sequence[str]) -> str:
     return f"{expression} IN ({', '.join(literal(value) for value in values)})"
 
 
-def clean(kind: ColumnType) -> tuple[Step, ...]:
-    """Steps from a cell to its text: trimmed, unified, NULL where it is a spelling of nothing.
+def clean(kind: ColumnType, words: Mapping[str, str] | None = None, separator: str | None = None) -> tuple[Step, ...]:
+    """Steps from a cell to its text: trimmed, unified, unwrapped, NULL where it is a spelling of nothing.
 
     Plain ASCII, the common case, never leaves SQL: it has as many bytes as characters.
+
+    Parameters
+    ----------
+    kind : str
+        The column's type.
+    words : mapping of str to str or None
+        Words of the system, in any case, and what they mean; an empty meaning is nothing.
+    separator : str or None
+        The cell is a list; its first part that is not empty is meant.
     """
     nothing = NULL_SPELLINGS if kind == "text" else NULL_SPELLINGS + TYPED_NULL_SPELLINGS
+    steps: list[Step] = [
+        _trimmed,
+        lambda text: f"CASE WHEN {_one_of(text, nothing)} THEN NULL {_unwrapped(text, kind)} ELSE {text} END",
+    ]
+    if separator is not None:
+        steps.append(lambda text: _first_part(text, separator))
+    if words:
+        meanings = " ".join(
+            f"WHEN {literal(canonical_text(word).lower())} THEN {literal(words[word])}" for word in words
+        )
+        steps.append(lambda text: f"nullif(CASE lower({text}) {meanings} ELSE {text} END, '')")
+    return tuple(steps)
+
+
+def _trimmed(cell: str) -> str:
+    # Looking at both ends costs a tenth of trimming, and seldom is there anything to trim.
     return (
-        lambda cell: (
-            f"CASE WHEN strlen({cell}) = length({cell}) THEN trim({cell}, {_SPACES}) ELSE {_FUNCTION}({cell}) END"
-        ),
-        lambda text: f"CASE WHEN {_one_of(text, nothing)} THEN NULL ELSE {text} END",
+        f"CASE WHEN strlen({cell}) <> length({cell}) THEN {_FUNCTION}({cell}) "
+        f"WHEN {cell} > '!' AND {cell}[-1] > ' ' THEN {cell} ELSE trim({cell}, {_SPACES}) END"
     )
+
+
+def _first_part(text: str, separator: str) -> str:
+    return f"nullif(trim(split_part(ltrim({text}, {literal(separator + ' ')}), {literal(separator)}, 1)), '')"
 
 
 def spell(
@@ -113,10 +150,14 @@ def spell(
     *,
     time_zone: str,
     formats: Sequence[str] = (),
-    integer_id: bool = False,
+    id_form: IdForm = "plain",
+    prefix: str = "",
+    decimal_comma: bool = False,
     values: Sequence[str] = (),
 ) -> tuple[Step, ...]:
     """Steps from clean text to the canonical spelling of a column type, NULL where the text has none.
+
+    E-mail addresses and phone numbers are only cleaned here; ``contacts.py`` spells them.
 
     Parameters
     ----------
@@ -125,24 +166,26 @@ def spell(
     time_zone : str
         IANA name of the source's zone, for times without an offset.
     formats : sequence of str
-        ``strptime`` patterns of this column beside ISO 8601; which of two numbers is the month is never
-        guessed.
-    integer_id : bool
-        Ids are whole numbers: a trailing ``.0`` was added by a spreadsheet or a data frame.
+        How the column's dates are written beside ISO 8601: ``strptime`` patterns, or one of ``excel``,
+        ``epoch``, ``epoch_ms`` and ``epoch_us``. Which of two numbers is the month is never guessed.
+    id_form : str
+        What is particular about the ids; see ``IdForm``.
+    prefix : str
+        What stands in front of the ids and is no part of them.
+    decimal_comma : bool
+        Numbers are written 1.234,56.
     values : sequence of str
         The words of an ``enum``.
     """
     match kind:
-        case "text":
+        case "text" | "email" | "phone":
             return ()
         case "id":
-            return (_unwrapped_id, _without_point_zero) if integer_id else (_unwrapped_id,)
-        case "amount" | "number":
-            return _DECIMAL_STEPS
-        case "integer":
-            return (*_DECIMAL_STEPS, _whole)
-        case "score":
-            return (*_DECIMAL_STEPS, _not_negative)
+            return _id_steps(id_form, prefix)
+        case "amount" | "number" | "integer" | "score":
+            first: tuple[Step, ...] = (_point_for_comma,) if decimal_comma else ()
+            last: tuple[Step, ...] = {"integer": (_whole,), "score": (_not_negative,)}.get(kind, ())
+            return (*first, _number, *last)
         case "timestamp":
             return (lambda text: _utc_time(text, time_zone, formats), _iso_timestamp)
         case "date":
@@ -156,40 +199,98 @@ def spell(
             )
 
 
+def check_formats(formats: Sequence[str]) -> Sequence[str]:
+    """Make sure that date formats are known and leave no doubt which number is the month.
+
+    Raises
+    ------
+    ValueError
+        If one is unknown, or two of them differ only in the order of day and month.
+    """
+    for pattern in formats:
+        if "%" not in pattern and pattern not in ("excel", *_EPOCHS):
+            raise ValueError(f"{pattern!r} is no date format; write one such as %d/%m/%Y, or excel, epoch, epoch_ms")
+    orders: dict[str, str] = {}
+    for pattern in formats:
+        shape = re.sub("%-?[dm]", "%", pattern)
+        numbers = "".join(re.findall("%-?([dm])", pattern))
+        if orders.setdefault(shape, numbers) != numbers:
+            raise ValueError(f"{pattern!r} and another format differ only in the order of day and month; keep one")
+    return formats
+
+
 def is_mangled_id(value: str) -> str:
     """Whether an id was turned into a number in scientific notation, which no longer says what it was."""
     return f"regexp_full_match({value}, {literal(_MANGLED_ID)})"
 
 
-# ids: ="00123" and '00123 are how spreadsheets are told to leave 00123 alone
+# ="00123" and '00123 are how spreadsheets are told to leave 00123 alone. In free text an apostrophe may be
+# meant.
 
 
-def _unwrapped_id(text: str) -> str:
-    return (
-        f"CASE left({text}, 1) WHEN '=' THEN nullif(trim(regexp_replace({text}, '^=\"(.*)\"$', '\\1')), '') "
-        f"WHEN '''' THEN nullif(trim(substr({text}, 2)), '') ELSE {text} END"
-    )
+def _unwrapped(text: str, kind: ColumnType) -> str:
+    """Cases for text in a spreadsheet's wrapping."""
+    inside = f"regexp_replace({text}, '^=\"(.*)\"$', '\\1')"
+    cases = f"WHEN starts_with({text}, '=\"') THEN nullif(trim({inside}, {_SPACES}), '')"
+    if kind == "text":
+        return cases
+    return f"{cases} WHEN starts_with({text}, '''') THEN nullif(trim(substr({text}, 2)), '')"
 
 
-def _without_point_zero(value: str) -> str:
-    return f"regexp_replace({value}, '^([0-9]+)\\.0+$', '\\1')"
+def _id_steps(form: IdForm, prefix: str) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    if prefix:
+        steps.append(lambda text: _without_prefix(text, prefix))
+    if form == "integer":
+        steps.append(lambda value: f"regexp_replace({value}, '^([0-9]+)\\.0+$', '\\1')")
+    elif form == "salesforce":
+        steps.append(_with_checksum)
+    return tuple(steps)
+
+
+def _without_prefix(text: str, prefix: str) -> str:
+    rest = f"nullif(substr({text}, {len(prefix) + 1}), '')"
+    return f"CASE WHEN starts_with({text}, {literal(prefix)}) THEN {rest} ELSE {text} END"
+
+
+def _with_checksum(value: str) -> str:
+    """The 18 characters of a 15-character id: each of the last three says which of five letters are capitals."""
+
+    def mark(block: int) -> str:
+        capitals = " + ".join(
+            f"CASE WHEN {value}[{block * 5 + place + 1}] BETWEEN 'A' AND 'Z' THEN {1 << place} ELSE 0 END"
+            for place in range(5)
+        )
+        return f"substr('ABCDEFGHIJKLMNOPQRSTUVWXYZ012345', 1 + {capitals}, 1)"
+
+    marks = " || ".join(mark(block) for block in range(3))
+    return f"CASE WHEN regexp_full_match({value}, '[A-Za-z0-9]{{15}}') THEN {value} || {marks} ELSE {value} END"
 
 
 # numbers: a currency sign or code, thousands separators (also 1,25,000.00), a leading plus and accounting's
-# (5.00) are understood. A decimal comma and scientific notation are not: nothing in the value says which was
-# meant.
+# (5.00) are understood. Scientific notation is not, nor a decimal comma where none was declared: nothing in the
+# value says which was meant.
+
+
+def _point_for_comma(text: str) -> str:
+    """With the two marks exchanged, 1.234,56 is read by the same rules as 1,234.56."""
+    return f"translate({text}, '.,', ',.')"
 
 
 def _is_decimal(text: str) -> str:
     return f"(regexp_full_match({text}, {literal(_DECIMAL)}) AND NOT starts_with({text}, '-0'))"
 
 
+def _number(text: str) -> str:
+    """A plain decimal as it is, in the common case; whatever else may be one, rewritten."""
+    return f"CASE WHEN {_is_decimal(text)} THEN {text} ELSE {_fitting(_plain_decimal(_sign_and_digits(text)))} END"
+
+
 def _sign_and_digits(text: str) -> str:
     # U+2212, the minus sign of typesetting.
     written = f"replace({text}, chr(8722), '-')"
     return (
-        f"CASE WHEN {_is_decimal(text)} THEN {text} "
-        f"WHEN regexp_full_match({written}, {literal(_WRITTEN_AMOUNT)}) "
+        f"CASE WHEN regexp_full_match({written}, {literal(_WRITTEN_AMOUNT)}) "
         f"THEN CASE WHEN regexp_matches({written}, '[-(]') THEN '-' ELSE '' END "
         f"|| regexp_replace({text}, '[^0-9.]', '', 'g') END"
     )
@@ -199,8 +300,7 @@ def _plain_decimal(number: str) -> str:
     zero_first = f"regexp_replace({number}, '^(-?)', '\\10')"
     one_zero = f"regexp_replace({zero_first}, '^(-?)0+([0-9])', '\\1\\2')"
     without_end_point = f"regexp_replace({one_zero}, '\\.$', '')"
-    unsigned_zero = f"regexp_replace({without_end_point}, '^-(0(\\.0+)?)$', '\\1')"
-    return f"CASE WHEN {_is_decimal(number)} THEN {number} ELSE {unsigned_zero} END"
+    return f"regexp_replace({without_end_point}, '^-(0(\\.0+)?)$', '\\1')"
 
 
 def _fitting(number: str) -> str:
@@ -215,15 +315,12 @@ def _not_negative(number: str) -> str:
     return f"CASE WHEN NOT starts_with({number}, '-') THEN {number} END"
 
 
-_DECIMAL_STEPS: tuple[Step, ...] = (_sign_and_digits, _plain_decimal, _fitting)
-
-
 # times
 
 
 def _iso_spelling(text: str) -> str:
     """Hyphens in the day, at most six digits after a point, the offset close to the time."""
-    dashed = f"regexp_replace({text}, '^([0-9]{{4}})[-/.]([0-9]{{1,2}})[-/.]([0-9]{{1,2}})', '\\1-\\2-\\3')"
+    dashed = f"regexp_replace({text}, '^([0-9]{{4}})[-/.年]([0-9]{{1,2}})[-/.月]([0-9]{{1,2}})日?', '\\1-\\2-\\3')"
     pointed = f"regexp_replace({dashed}, ':([0-9]{{2}})[.,]([0-9]{{1,6}})[0-9]*', ':\\1.\\2')"
     close = f"regexp_replace({pointed}, '\\s+([-+][0-9:]+)$', '\\1')"
     return f"regexp_replace({close}, '\\s*UTC$', 'Z')"
@@ -239,13 +336,41 @@ def _local_time(text: str, formats: Sequence[str]) -> str:
         f"WHEN regexp_full_match({text}, {time}) THEN try_cast({spelled} AS TIMESTAMP)",
         f"WHEN regexp_full_match({text}, '[0-9]{{8}}') THEN try_strptime({text}, '%Y%m%d'){noon}",
     ]
-    declared = [f"try_strptime({text}, {literal(pattern)})" + ("" if "%H" in pattern else noon) for pattern in formats]
+    if "excel" in formats:
+        cases.append(f"WHEN regexp_full_match({text}, {literal(_EXCEL_SERIAL)}) THEN {_from_excel(text)}")
+    declared = [
+        f"try_strptime({text}, {literal(pattern)})" + ("" if any(part in pattern for part in _CLOCK) else noon)
+        for pattern in formats
+        if "%" in pattern
+    ]
     otherwise = f" ELSE coalesce({', '.join(declared)})" if declared else ""
     return f"CASE {' '.join(cases)}{otherwise} END"
 
 
+def _from_excel(text: str) -> str:
+    """TIMESTAMP of a spreadsheet's day number, to the second; a whole number is a day without a time of day."""
+    seconds = f"CAST(round(CAST({text} AS DECIMAL(20, 10)) * 86400, 0) AS BIGINT)"
+    noon = f"CASE WHEN contains({text}, '.') THEN 0 ELSE 43200 END"
+    return f"TIMESTAMP '1899-12-30 00:00:00' + to_seconds({seconds} + {noon})"
+
+
 def _has_offset(text: str) -> str:
     return f"regexp_full_match({text}, {literal(_ISO_DAY + _ISO_TIME + _OFFSET)})"
+
+
+def _instants(text: str, formats: Sequence[str]) -> list[tuple[str, str]]:
+    """Conditions and TIMESTAMPTZ of the spellings that name an instant, whatever the zone."""
+    return [
+        (_has_offset(text), f"try_cast({_iso_spelling(text)} AS TIMESTAMPTZ)"),
+        *(
+            (
+                f"regexp_full_match({text}, '[0-9]{{{digits}}}')",
+                f"timezone('UTC', make_timestamp(CAST({text} AS BIGINT) * {microseconds}))",
+            )
+            for word, (digits, microseconds) in _EPOCHS.items()
+            if word in formats
+        ),
+    ]
 
 
 def _utc_time(text: str, time_zone: str, formats: Sequence[str]) -> str:
@@ -254,22 +379,21 @@ def _utc_time(text: str, time_zone: str, formats: Sequence[str]) -> str:
     def utc(local: str) -> str:
         return f"timezone('UTC', timezone({literal(time_zone)}, {local}))"
 
+    instants = " ".join(f"WHEN {holds} THEN timezone('UTC', {instant})" for holds, instant in _instants(text, formats))
     return (
         # What databases write is by far the most common spelling, and the cheapest to recognise.
         f"CASE WHEN regexp_full_match({text}, {literal(_DATABASE_TIME)}) "
         f"THEN {utc(f'try_cast({text} AS TIMESTAMP)')} "
-        f"WHEN {_has_offset(text)} THEN timezone('UTC', try_cast({_iso_spelling(text)} AS TIMESTAMPTZ)) "
-        f"ELSE {utc(_local_time(text, formats))} END"
+        f"{instants} ELSE {utc(_local_time(text, formats))} END"
     )
 
 
 def _local_day(text: str, time_zone: str, formats: Sequence[str]) -> str:
     """TIMESTAMP in the source's zone."""
-    return (
-        f"CASE WHEN {_has_offset(text)} "
-        f"THEN timezone({literal(time_zone)}, try_cast({_iso_spelling(text)} AS TIMESTAMPTZ)) "
-        f"ELSE {_local_time(text, formats)} END"
+    instants = " ".join(
+        f"WHEN {holds} THEN timezone({literal(time_zone)}, {instant})" for holds, instant in _instants(text, formats)
     )
+    return f"CASE {instants} ELSE {_local_time(text, formats)} END"
 
 
 def _iso_timestamp(utc: str) -> str:

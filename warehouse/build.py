@@ -19,7 +19,7 @@ from warehouse.errors import WarehouseError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FeedFiles", "register_raw", "replace_table", "replace_table_from_numpy", "write_run_tables"]
+__all__ = ["FeedFiles", "carry_over", "register_raw", "replace_table", "replace_table_from_numpy", "write_run_tables"]
 
 RECORD_NO = "record_no"
 
@@ -105,21 +105,42 @@ def write_run_tables(
         types = {name: kind for name, (kind, _) in release.items()}
         replace_table(con, "run", "release", types, [[value for _, value in release.values()]])
 
-    if previous_list_members is None:
-        replace_table(con, "run", "previous_list_members", list_member_columns, [])
+    carry_over(con, "previous_list_members", list_member_columns, previous_list_members)
+
+
+def carry_over(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], file: Path | None) -> None:
+    """Put a table of an earlier release into the schema ``run``, in the shape of today.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        The build file, writable.
+    name : str
+        Name of the table to make; whatever has it is replaced.
+    columns : mapping of str to str
+        Column to SQL type, in order. A column that the file does not have yet is NULL, and one that nobody asks
+        for any more is left out.
+    file : Path or None
+        The table as Parquet; without it the new table is empty.
+
+    Raises
+    ------
+    WarehouseError
+        If the file is not readable as such a table.
+    """
+    if file is None:
+        replace_table(con, "run", name, columns, [])
         return
-    source = f"read_parquet({quote_literal(previous_list_members)}, hive_partitioning = false)"
+    source = f"read_parquet({quote_literal(file)}, hive_partitioning = false)"
     try:
         present = {row[0] for row in con.execute(f"describe select * from {source}").fetchall()}
-        columns = ", ".join(
-            f"cast({quote_name(name) if name in present else 'null'} as {kind}) as {quote_name(name)}"
-            for name, kind in list_member_columns.items()
+        selected = ", ".join(
+            f"cast({quote_name(column) if column in present else 'null'} as {kind}) as {quote_name(column)}"
+            for column, kind in columns.items()
         )
-        _create_table(con, "run", "previous_list_members", f"select {columns} from {source}")
+        _create_table(con, "run", name, f"select {selected} from {source}")
     except duckdb.Error as error:
-        raise WarehouseError(
-            f"{previous_list_members} cannot be read as the list state of a release: {_first_line(error)}"
-        ) from error
+        raise WarehouseError(f"{file} cannot be read as a table of an earlier release: {_first_line(error)}") from error
 
 
 def replace_table(

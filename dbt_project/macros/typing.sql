@@ -18,20 +18,40 @@
     end
 {%- endmacro -%}
 
-{#- NULL when every listed column survives its type, else the name of the first that does not. -#}
-{%- macro first_cast_error(amounts=[], timestamps=[], dates=[]) -%}
-    case
-        {%- for column in timestamps %}
-        when {{ column }} is not null and {{ as_timestamp(column) }} is null then '{{ column }}'
-        {%- endfor %}
-        {%- for column in dates %}
-        when {{ column }} is not null and {{ as_date(column) }} is null then '{{ column }}'
-        {%- endfor %}
-        {%- for column in amounts %}
-        when {{ column }} is not null
-            and coalesce({{ dbt.safe_cast(column, 'decimal(38, 16)') }} <> {{ as_amount(column) }}, true) then '{{ column }}'
-        {%- endfor %}
-    end
+{#- A number of eight decimals at most, as exchange rates are written. -#}
+{%- macro as_rate(column) -%} {{ dbt.safe_cast(column, 'decimal(18, 8)') }} {%- endmacro -%}
+
+{%- macro is_inexact(column) -%}
+    coalesce({{ dbt.safe_cast(column, 'decimal(38, 16)') }} <> {{ as_amount(column) }}, true)
+{%- endmacro -%}
+
+{#-
+    Three columns on what a row's types cannot hold: the first such column, the code that its record is rejected with, and its
+    text. All are NULL when every listed column survives its type.
+-#}
+{%- macro cast_errors(timestamps=[], dates=[], amounts=[], integers=[], rates=[], scores=[]) -%}
+    {%- set checks = [] -%}
+    {%- for column in timestamps -%} {%- do checks.append((column, 'bad_date', as_timestamp(column) ~ ' is null')) -%} {%- endfor -%}
+    {%- for column in dates -%} {%- do checks.append((column, 'bad_date', as_date(column) ~ ' is null')) -%} {%- endfor -%}
+    {%- for column in amounts -%} {%- do checks.append((column, 'bad_amount', is_inexact(column))) -%} {%- endfor -%}
+    {%- for column in integers -%} {%- do checks.append((column, 'bad_amount', dbt.safe_cast(column, 'integer') ~ ' is null')) -%} {%- endfor -%}
+    {%- for column in rates -%} {%- do checks.append((column, 'bad_amount', as_rate(column) ~ ' is null')) -%} {%- endfor -%}
+    {%- for column in scores -%} {%- do checks.append((column, 'bad_score', is_inexact(column))) -%} {%- endfor -%}
+    {%- for output in ['cast_error', 'cast_error_code', 'cast_error_value'] -%}
+        {%- if not loop.first %}
+        {% endif -%}
+        {%- if checks -%}
+        case
+            {%- for column, code, fails in checks %}
+            when {{ column }} is not null and {{ fails }}
+                then {% if output == 'cast_error' %}'{{ column | replace('"', '') }}'{% elif output == 'cast_error_code' %}'{{ code }}'{% else %}{{ column }}{% endif %}
+            {%- endfor %}
+        end as {{ output }}
+        {%- else -%}
+        cast(null as {{ dbt.type_string() }}) as {{ output }}
+        {%- endif -%}
+        {%- if not loop.last -%},{%- endif -%}
+    {%- endfor -%}
 {%- endmacro -%}
 
 {#- The time of the delivery a row came with: when it was exported, or else when it was first seen. -#}
@@ -40,6 +60,11 @@
 {#- A hash of what a row says, whichever file and line it stood in: the last tie-break between versions. -#}
 {%- macro row_hash(columns) -%}
     md5({% for column in columns %}coalesce({{ column }}, '∅'){% if not loop.last %} || '|' || {% endif %}{% endfor %})
+{%- endmacro -%}
+
+{#- The hash of a raw order line; what a line of a document is known by where it has no number. -#}
+{%- macro line_hash() -%}
+    {{ row_hash(['product_id', 'description', 'category', 'quantity', 'unit_price', 'net_amount', 'cost_amount']) }}
 {%- endmacro -%}
 
 {#- The first 16 hexadecimal digits of the SHA-256 of the parts. -#}

@@ -16,21 +16,36 @@ heads as (
         and current_orders.record_no = raw_orders.record_no
 ),
 
+raw_lines as (
+    select
+        *,
+        {{ line_hash() }} as row_hash
+    from {{ source('raw', 'order_lines') }}
+),
+
+-- A record may be read as several lines of one document: what such lines say tells them apart, and equal ones stand alike.
 line_totals as (
     select
-        current_lines.order_id,
+        source_system,
+        source,
+        order_id as source_order_id,
         sum(cast(coalesce(
-            cast(raw_lines.net_amount as decimal(18, 4)),
-            cast(raw_lines.quantity as decimal(28, 4)) * cast(raw_lines.unit_price as decimal(18, 4))
+            cast(net_amount as decimal(18, 4)),
+            cast(quantity as decimal(28, 4)) * cast(unit_price as decimal(18, 4))
         ) as decimal(18, 4))) as net_amount
-    from {{ ref('order_lines_current') }} as current_lines
-    inner join {{ source('raw', 'order_lines') }} as raw_lines
-        on current_lines.source_system = raw_lines.source_system
-        and current_lines.source = raw_lines.source
-        and current_lines.source_order_id = raw_lines.order_id
-        and current_lines.delivery_id = raw_lines.delivery_id
-        and current_lines.record_no = raw_lines.record_no
-    group by current_lines.order_id
+    from raw_lines
+    where exists (
+        select 1
+        from {{ ref('order_lines_current') }} as current_lines
+        where raw_lines.source_system = current_lines.source_system
+            and raw_lines.source = current_lines.source
+            and raw_lines.order_id = current_lines.source_order_id
+            and raw_lines.delivery_id = current_lines.delivery_id
+            and raw_lines.record_no = current_lines.record_no
+            and raw_lines.row_hash = current_lines.row_hash
+            and not current_lines.is_deleted
+    )
+    group by source_system, source, order_id
 ),
 
 totals as (
@@ -43,7 +58,9 @@ totals as (
     left join heads
         on orders.order_id = heads.order_id
     left join line_totals
-        on orders.order_id = line_totals.order_id
+        on orders.source_system = line_totals.source_system
+        and orders.source = line_totals.source
+        and orders.source_order_id = line_totals.source_order_id
     group by orders.kind, orders.currency
 )
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from sources import canonical_feeds
+
 PROJECT = Path(__file__).resolve().parents[2]
 RULES = PROJECT / "examples" / "online_retail" / "business.yml"
 
@@ -16,20 +18,26 @@ MARTS = {
     "cohort_retention",
     "customer_360",
     "customer_clv",
+    "customer_id_history",
     "customer_identities",
     "customer_rfm",
     "customers",
     "deliveries",
+    "feeds",
     "kpi_daily",
     "list_members",
     "model_fits",
     "order_lines",
     "orders",
     "rejected_records",
+    "rejected_summary",
     "repurchase",
     "value_concentration",
 }
 CORE = {
+    "customers_current",
+    "identity_edges",
+    "resolved_customers",
     "orders_current",
     "order_lines_current",
     "customer_days",
@@ -40,7 +48,13 @@ CORE = {
 }
 PREDICTIONS = {"btyd_states", "model_fits", "spend_model"}
 #: Tables that the raw step fills beside its own, which dbt reads as sources: the parameters of one night.
-PARAMETERS = {"as_of_dates", "previous_list_members", "snapshot_as_of"}
+PARAMETERS = {
+    "as_of_dates",
+    "previous_customer_id_history",
+    "previous_customer_identities",
+    "previous_list_members",
+    "snapshot_as_of",
+}
 
 PREPARE = """
 import json, os, pathlib
@@ -128,11 +142,12 @@ def test_the_steps_of_the_flow_are_assets(graph):
     by_schema: dict[str, set[str]] = {}
     for key in graph.materializable_asset_keys:
         by_schema.setdefault(key.path[0], set()).add("/".join(key.path[1:]))
-    assert set(by_schema) == {"raw", "staging", "core", "predictions", "marts", "release"}
+    assert set(by_schema) == {"raw", "staging", "core", "identity", "predictions", "marts", "release"}
     assert by_schema["marts"] == MARTS
     assert by_schema["core"] >= CORE
+    assert by_schema["identity"] == {"components"}
     assert by_schema["predictions"] == PREDICTIONS
-    assert by_schema["raw"] >= {"customers", "orders", "order_lines", "fx_rates", "deliveries", "rejected"}
+    assert by_schema["raw"] == {*canonical_feeds(), "deliveries", "rejected"}
     assert by_schema["release"] == {"current", "lists"}
     others = {key.path[-1] for key in graph.get_all_asset_keys() - graph.materializable_asset_keys}
     assert others == PARAMETERS

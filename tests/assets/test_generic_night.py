@@ -55,7 +55,7 @@ def test_a_rejected_record_says_where_and_why_and_only_the_restricted_file_says_
     assert published == [
         ("customers.csv", 7, "missing_id", "source_customer_id", None, None),
         ("order_lines.csv", 8, "bad_amount", "quantity", "O8…", "tw…"),
-        ("orders.csv", 7, "orphan_customer", "source_customer_id", "O6…", None),
+        ("orders.csv", 7, "orphan_customer", "source_customer_id", "O6…", "C9…"),
         ("orders.csv", 12, "bad_date", "ordered_at", "O1…", "31…"),
         ("orders.csv", 13, "bad_amount", "net_amount", "O1…", "el…"),
         ("orders.csv", 14, "missing_id", "order_id", None, None),

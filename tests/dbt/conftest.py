@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from assets.raw import LIST_STATE
+from assets.identity import COMPONENT_COLUMNS
+from assets.raw import IDENTITY_STATE, LIST_STATE
 from sources import catalog
-from warehouse.build import FeedFiles, register_raw, replace_table, write_run_tables
+from warehouse.build import FeedFiles, carry_over, register_raw, replace_table, write_run_tables
 from warehouse.connection import connect
 
 PROJECT_DIR = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -84,6 +85,9 @@ def prepare(home: Path) -> Path:
             snapshot_as_of=[date(2024, 3, 31)],
             list_member_columns=LIST_STATE,
         )
+        for table, columns in IDENTITY_STATE.items():
+            carry_over(con, f"previous_{table}", columns, None)
+        replace_table(con, "identity", "components", COMPONENT_COLUMNS, [])
         replace_table(con, "predictions", "btyd_states", SCORES | {"prediction_status": "varchar"}, [])
         replace_table(con, "predictions", "spend_model", dict.fromkeys("pqv", "double"), [(6.0, 4.0, 15.0)])
         replace_table(con, "predictions", "model_fits", FITS, [])

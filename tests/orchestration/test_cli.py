@@ -401,3 +401,35 @@ def test_doctor_ends_with_one_when_something_is_wrong(home: Path, tmp_path: Path
     assert "nowhere.yml" in result.stdout
     assert "✗ " in result.stdout
     assert not home.exists()
+
+
+def test_inspect_tells_how_a_file_would_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "shop" / "orders-2024.csv"
+    file.parent.mkdir()
+    file.write_text("order_id,ordered_at,net_amount,colour\n1,2024-01-01,5.00,red\n2,tomorrow,6.00,blue\n")
+    answer = keeprate("inspect", file)
+    assert answer.exit_code == Exit.DONE
+    told = in_one_piece(answer.output)
+    assert "generic, orders → orders (told by name and headers; 75% of its columns are known)" in told
+    assert "encoding utf-8" in told
+    assert "net_amount net_amount" in told
+    assert "unmapped colour" in told
+    assert "records 2: 1 loaded, 1 rejected, 0 ignored" in told
+    assert "record 2, bad_date in ordered_at: 'tomorrow'" in told
+
+
+def test_inspect_says_why_a_file_cannot_be_read_and_suggests_how_it_could(tmp_path: Path) -> None:
+    file = tmp_path / "表单" / "门店订单2024.csv"
+    file.parent.mkdir()
+    file.write_text("订单号码,下单时间,客户代码,实付总金额\nA1,31/12/2024,KH1,12.50\n", encoding="utf-8")
+    answer = keeprate("inspect", file)
+    assert answer.exit_code == Exit.REFUSED
+    assert "refused its headers fit no profile" in in_one_piece(answer.output)
+    suggestion = keeprate("inspect", "--suggest", file)
+    assert suggestion.exit_code == Exit.DONE
+    (file.parent / "source.yml").write_text(suggestion.stdout + 'dates: ["%d/%m/%Y"]\n', encoding="utf-8")
+    assert "records 1: 1 loaded, 0 rejected, 0 ignored" in in_one_piece(keeprate("inspect", file).output)
+
+
+def test_inspect_of_a_file_that_is_not_there_is_misuse(tmp_path: Path) -> None:
+    assert keeprate("inspect", tmp_path / "none.csv").exit_code == Exit.MISUSE

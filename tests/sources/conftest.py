@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from sources import FeedFiles, LoadResult, SourceDefaults, load
+from sources.limits import LIMITS, Limits
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "online_retail" / "online_retail.csv.gz"
 RETAIL_HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -32,6 +33,7 @@ class Home:
     root: Path
     con: duckdb.DuckDBPyConnection
     defaults: SourceDefaults = field(default_factory=lambda: SourceDefaults("UTC", "EUR"))
+    limits: Limits = LIMITS
 
     @staticmethod
     def retail(*lines: str, header: str = RETAIL_HEADER, end: str = "\n") -> str:
@@ -70,6 +72,7 @@ class Home:
             work=self.root / "work",
             defaults=self.defaults,
             now=now,
+            limits=self.limits,
         )
 
     def rows(self, files: FeedFiles, *columns: str) -> list[tuple[Any, ...]]:

@@ -125,6 +125,8 @@ def test_each_feed_rejects_what_it_cannot_use(
         "timestamp": "2024-01-01 10:00:00",
         "date": "2024-01-01",
         "boolean": "true",
+        "email": "a@example.com",
+        "phone": "+8613800138000",
     }
     columns = canonical_feeds()[feed].columns
     good = {name: kind.values[0] if kind.values else plausible[kind.type] for name, kind in columns.items()}
@@ -172,3 +174,8 @@ def test_every_raw_feed_has_its_columns_and_where_it_came_from(shop: "Home") -> 
         "extra",
     )
     assert {kind for column, kind in feed.types.items() if column != "record_no"} == {"VARCHAR"}
+
+
+def test_a_file_without_header_is_never_recognised_by_its_shape(home: "Home") -> None:
+    home.put("shop/x.csv", "00004 19970101 2 29.33\n")
+    assert "its headers fit no profile" in home.refusal()

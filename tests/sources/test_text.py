@@ -1,7 +1,7 @@
 """Canonical text: what each spelling becomes, worked out by hand."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.feeds import ColumnType
-from sources.text import canonical_text, clean, is_mangled_id, spell, text_functions
+from sources.text import IdForm, canonical_text, clean, is_mangled_id, spell, text_functions
 
 
 class Speller:
@@ -27,12 +27,24 @@ class Speller:
         time_zone: str = "UTC",
         *,
         formats: Sequence[str] = (),
-        integer_id: bool = False,
+        id_form: IdForm = "plain",
+        prefix: str = "",
+        decimal_comma: bool = False,
         values: Sequence[str] = (),
+        words: Mapping[str, str] | None = None,
+        separator: str | None = None,
     ) -> str | None:
-        steps = spell(kind, time_zone=time_zone, formats=formats, integer_id=integer_id, values=values)
+        steps = spell(
+            kind,
+            time_zone=time_zone,
+            formats=formats,
+            id_form=id_form,
+            prefix=prefix,
+            decimal_comma=decimal_comma,
+            values=values,
+        )
         query = "SELECT CAST($value AS VARCHAR) AS v"
-        for step in clean(kind) + steps:
+        for step in clean(kind, words, separator) + steps:
             query = f"SELECT {step('v')} AS v FROM ({query})"
         return cast("str | None", self.con.execute(query, {"value": value}).fetchall()[0][0])
 
@@ -173,7 +185,7 @@ def test_ids_stay_text(spelled: Speller, written: str, expected: str | None) -> 
 
 @pytest.mark.parametrize(("written", "expected"), [("17850.0", "17850"), ("17850", "17850"), ("A1.0", "A1.0")])
 def test_whole_number_ids_lose_the_point_of_data_frames(spelled: Speller, written: str, expected: str) -> None:
-    assert spelled(written, "id", integer_id=True) == expected
+    assert spelled(written, "id", id_form="integer") == expected
 
 
 @pytest.mark.parametrize(

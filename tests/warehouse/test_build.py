@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from warehouse.build import (
     FeedFiles,
+    carry_over,
     register_raw,
     replace_table,
     replace_table_from_numpy,
@@ -141,6 +142,17 @@ def test_list_state_of_an_older_shape_gets_the_columns_of_today(con: duckdb.Duck
     write_run_tables(con, as_of_dates=[], snapshot_as_of=[], list_member_columns=MEMBERS, previous_list_members=older)
     assert con.execute("select * from run.previous_list_members").fetchall() == [("churn_alert", "c1", None)]
     assert columns_of(con, "run.previous_list_members") == MEMBERS
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["a file that is no table", "no file"])
+def test_a_table_of_an_earlier_release_is_carried_over_or_named(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, exists: bool
+) -> None:
+    file = tmp_path / "broken.parquet"
+    if exists:
+        file.write_bytes(b"not a table")
+    with pytest.raises(WarehouseError, match=r"broken\.parquet cannot be read as a table of an earlier release"):
+        carry_over(con, "previous", MEMBERS, file)
 
 
 def test_a_table_of_values_keeps_their_types_and_nulls(con: duckdb.DuckDBPyConnection) -> None:

@@ -1,20 +1,20 @@
 {{ config(tags=['before_scores']) }}
 
-with source_customers as (
-    select * from {{ ref('source_customers') }}
+with resolved_customers as (
+    select * from {{ ref('resolved_customers') }}
 ),
 
 -- The only table that says how to reach a customer; it leaves the build in the restricted part of a release.
 final as (
     select
-        source_record_id as customer_id,
+        customer_id,
         source_system,
         source,
         source_customer_id,
         name,
         email,
         phone
-    from source_customers
+    from resolved_customers
 )
 
 select * from final

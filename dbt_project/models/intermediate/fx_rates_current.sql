@@ -5,12 +5,25 @@ with rates as (
     where cast_error is null
 ),
 
+deliveries as (
+    select * from {{ ref('deliveries_current') }}
+),
+
+-- A rate is one for all sources, whichever delivered it.
 newest_rates as (
-    select * from rates
+    select
+        rates.*,
+        deliveries.is_replaced
+    from rates
+    inner join deliveries
+        on rates.source = deliveries.source
+        and rates.delivery_id = deliveries.delivery_id
     qualify
         row_number() over (
-            partition by currency, valid_from
-            order by version_at desc nulls last, row_hash, record_no
+            partition by rates.currency, rates.valid_from
+            order by
+                deliveries.is_replaced, rates.version_at desc nulls last, rates.row_hash, rates.source, rates.delivery_id,
+                rates.record_no
         ) = 1
 ),
 
@@ -18,8 +31,12 @@ final as (
     select
         currency,
         valid_from,
-        lead(valid_from) over (partition by currency order by valid_from) as valid_to,
-        rate
+        lead(valid_from) over (partition by currency, is_replaced order by valid_from) as valid_to,
+        rate,
+        is_replaced as is_deleted,
+        source,
+        delivery_id,
+        record_no
     from newest_rates
 )
 

@@ -13,8 +13,8 @@ customers as (
     select * from {{ ref('customer_360') }}
 ),
 
-source_customers as (
-    select * from {{ ref('source_customers') }}
+resolved_customers as (
+    select * from {{ ref('resolved_customers') }}
 ),
 
 orders as (
@@ -55,9 +55,9 @@ final as (
         members.arm,
         members.priority_rank,
         members.customer_id,
-        source_customers.source,
-        source_customers.source_customer_id as external_id,
-        source_customers.name as display_name,
+        resolved_customers.source,
+        resolved_customers.source_customer_id as external_id,
+        resolved_customers.name as display_name,
         cast(null as {{ dbt.type_string() }}) as channel,
         customers.country,
         customers.rfm_segment,
@@ -93,8 +93,8 @@ final as (
         on members.customer_id = risk.customer_id
     inner join customers
         on members.customer_id = customers.customer_id
-    inner join source_customers
-        on members.customer_id = source_customers.source_record_id
+    inner join resolved_customers
+        on members.customer_id = resolved_customers.customer_id
     cross join data_through
 )
 

@@ -1,8 +1,22 @@
 {{ config(tags=['before_scores']) }}
 
-with lines as (
+with staged as (
     select * from {{ ref('stg_order_lines') }}
     where cast_error is null
+),
+
+deliveries as (
+    select * from {{ ref('deliveries_current') }}
+),
+
+lines as (
+    select
+        staged.*,
+        deliveries.is_replaced
+    from staged
+    inner join deliveries
+        on staged.source = deliveries.source
+        and staged.delivery_id = deliveries.delivery_id
 ),
 
 keyed_lines as (
@@ -11,7 +25,7 @@ keyed_lines as (
     qualify
         row_number() over (
             partition by source_system, source, source_order_id, source_line_no
-            order by version_at desc nulls last, row_hash, record_no
+            order by is_replaced, version_at desc nulls last, row_hash, delivery_id, record_no
         ) = 1
 ),
 
@@ -21,7 +35,7 @@ newest_documents as (
         source_system,
         source,
         source_order_id,
-        max(version_at) as version_at
+        coalesce(max(version_at) filter (where not is_replaced), max(version_at)) as version_at
     from lines
     where source_line_no is null
     group by source_system, source, source_order_id
@@ -99,6 +113,7 @@ current_lines as (
         net_amount,
         cost_amount,
         row_hash,
+        is_replaced,
         delivery_id,
         record_no
     from keyed_lines
@@ -118,6 +133,7 @@ current_lines as (
         net_amount,
         cost_amount,
         row_hash,
+        is_replaced,
         delivery_id,
         record_no
     from single_lines
@@ -137,6 +153,7 @@ current_lines as (
         net_amount,
         cost_amount,
         row_hash,
+        is_replaced,
         delivery_id,
         record_no
     from united_lines
@@ -160,6 +177,8 @@ final as (
         unit_price,
         net_amount,
         cost_amount,
+        row_hash,
+        is_replaced as is_deleted,
         delivery_id,
         record_no
     from current_lines

@@ -1,16 +1,16 @@
 {{ config(tags=['before_scores']) }}
 
 with orders as (
-    select * from {{ ref('stg_orders') }}
-    where cast_error is null
+    select * from {{ ref('order_versions') }}
 ),
 
 lines as (
     select * from {{ ref('order_lines_current') }}
+    where not is_deleted
 ),
 
-customers as (
-    select * from {{ ref('stg_customers') }}
+source_customers as (
+    select * from {{ ref('source_customers') }}
 ),
 
 deliveries as (
@@ -19,16 +19,7 @@ deliveries as (
 
 rates as (
     select * from {{ ref('fx_rates_current') }}
-),
-
--- The newest delivery wins; within it a document counts from its earliest time.
-newest_orders as (
-    select * from orders
-    qualify
-        row_number() over (
-            partition by source_system, source, source_order_id
-            order by version_at desc nulls last, ordered_at, row_hash, record_no
-        ) = 1
+    where not is_deleted
 ),
 
 line_totals as (
@@ -40,48 +31,14 @@ line_totals as (
     group by order_id
 ),
 
-sources_with_customers as (
-    select distinct
-        source_system,
-        source
-    from deliveries
-    where feed = 'customers'
-),
-
-known_customers as (
-    select distinct
-        source_system,
-        source,
-        source_customer_id
-    from customers
-),
-
+-- A customer who is not known tonight yet, for the document is of a later day, will be at least who its record is.
 identified as (
     select
-        newest_orders.*,
-        {{ stable_id(['newest_orders.source_system', 'newest_orders.source', 'newest_orders.source_order_id']) }} as order_id,
-        case
-            when newest_orders.source_customer_id is not null
-                then {{ stable_id(['newest_orders.source_system', 'newest_orders.source', 'newest_orders.source_customer_id']) }}
-        end as customer_id,
-        case
-            when newest_orders.original_source_order_id is not null
-                then {{ stable_id(['newest_orders.source_system', 'newest_orders.source', 'newest_orders.original_source_order_id']) }}
-        end as original_order_id,
-        {{ business_date('newest_orders.ordered_at') }} as order_on,
-        (
-            newest_orders.source_customer_id is not null
-            and sources_with_customers.source is not null
-            and known_customers.source_customer_id is null
-        ) as is_orphan
-    from newest_orders
-    left join sources_with_customers
-        on newest_orders.source_system = sources_with_customers.source_system
-        and newest_orders.source = sources_with_customers.source
-    left join known_customers
-        on newest_orders.source_system = known_customers.source_system
-        and newest_orders.source = known_customers.source
-        and newest_orders.source_customer_id = known_customers.source_customer_id
+        orders.*,
+        coalesce(source_customers.customer_id, orders.source_record_id) as customer_id
+    from orders
+    left join source_customers
+        on orders.source_record_id = source_customers.source_record_id
 ),
 
 priced as (
@@ -135,6 +92,7 @@ final as (
         status,
         channel,
         currency,
+        amount_basis,
         case when cost_amount_base is not null then 'cost' else 'default_rate' end as margin_source,
         cast(net_amount_orig as decimal(18, 4)) as net_amount_orig,
         net_amount_base as net_amount,
@@ -142,10 +100,12 @@ final as (
             when cost_amount_base is not null then cast(net_amount_base - cost_amount_base as decimal(18, 4))
             else cast({{ product('net_amount_base', 'cast(' ~ var('default_margin_rate') ~ ' as decimal(9, 6))') }} as decimal(18, 4))
         end as gross_margin,
+        is_deleted,
         is_orphan,
         -- Revenue is a sale above zero or a refund below it, in a status the business counts.
         (
-            not is_orphan
+            not is_deleted
+            and not is_orphan
             and {{ is_counted('status') }}
             and case
                 when kind = 'sale' then coalesce(net_amount_orig, 0) > 0

@@ -1,61 +1,58 @@
 {{ config(tags=['before_scores']) }}
 
-with orders as (
-    select * from {{ ref('stg_orders') }}
-),
-
-lines as (
-    select * from {{ ref('stg_order_lines') }}
-),
-
-current_orders as (
-    select * from {{ ref('orders_current') }}
-),
+{%- set keys = {'customers': 'source_customer_id', 'orders': 'source_order_id', 'order_lines': 'source_order_id', 'fx_rates': 'currency'} %}
+{%- for feed, spec in keyed_feeds().items() %}{% do keys.update({feed: spec.key[0]}) %}{% endfor %}
+{%- set tables = {'orders': 'order_versions'} %}
+{%- for feed, spec in keyed_feeds().items() if spec.customer %}{% do tables.update({feed: feed ~ '_current'}) %}{% endfor %}
 
 -- What no single row could show: a value that its type cannot hold, a customer that nobody delivered.
-final as (
+with found as (
+    {%- for feed, key in keys.items() %}
     select
         source_system,
         source,
         delivery_id,
-        'orders' as feed,
+        '{{ feed }}' as feed,
         record_no,
-        source_order_id as source_key,
-        case when cast_error = 'ordered_at' then 'bad_date' else 'bad_amount' end as code,
+        {{ key }} as source_key,
+        cast_error_code as code,
         cast_error as column_name,
         cast_error_value as raw_value
-    from orders
+    from {{ ref('stg_' ~ feed) }}
     where cast_error is not null
 
     union all
-
+    {% endfor %}
+    {%- for feed, table in tables.items() %}
     select
         source_system,
         source,
         delivery_id,
-        'order_lines' as feed,
+        '{{ feed }}' as feed,
         record_no,
-        source_order_id as source_key,
-        'bad_amount' as code,
-        cast_error as column_name,
-        cast_error_value as raw_value
-    from lines
-    where cast_error is not null
-
-    union all
-
-    select
-        source_system,
-        source,
-        delivery_id,
-        'orders' as feed,
-        record_no,
-        source_order_id as source_key,
+        {{ keys[feed] }} as source_key,
         'orphan_customer' as code,
         'source_customer_id' as column_name,
-        cast(null as {{ dbt.type_string() }}) as raw_value
-    from current_orders
+        source_customer_id as raw_value
+    from {{ ref(table) }}
     where is_orphan
+    {%- if not loop.last %}
+
+    union all
+    {% endif %}
+    {%- endfor %}
+),
+
+-- A record may be read as several rows, and is rejected once.
+final as (
+    select * from found
+    qualify
+        row_number() over (
+            partition by source, delivery_id, feed, record_no
+            order by
+                case code when 'orphan_customer' then 1 when 'bad_date' then 2 when 'bad_amount' then 3 else 4 end,
+                column_name, source_key, raw_value
+        ) = 1
 )
 
 select * from final

@@ -51,7 +51,9 @@ final as (
         all_rejected.source_key,
         all_rejected.code,
         all_rejected.column_name,
-        all_rejected.raw_value
+        all_rejected.raw_value,
+        {{ reject_advice('all_rejected.code', 'zh') }} as advice_zh,
+        {{ reject_advice('all_rejected.code', 'en') }} as advice_en
     from all_rejected
     inner join deliveries
         on all_rejected.source = deliveries.source

@@ -1,64 +1,151 @@
 {{ config(tags=['before_scores']) }}
 
 with customers as (
-    select * from {{ ref('stg_customers') }}
-    where cast_error is null and not is_deleted
+    select * from {{ ref('customers_current') }}
+    where is_known
 ),
 
 orders as (
-    select * from {{ ref('orders_current') }}
-    where customer_id is not null and not is_orphan
+    select * from {{ ref('order_versions') }}
+    where source_record_id is not null and not is_orphan and not is_deleted and order_on <= {{ tonight() }}
+),
+
+edges as (
+    select * from {{ ref('identity_edges') }}
+),
+
+components as (
+    select * from {{ source('identity', 'components') }}
 ),
 
 documents as (
-    select * from {{ ref('stg_orders') }}
-    where cast_error is null and source_customer_id is not null
+    select
+        source_record_id,
+        source_system,
+        source,
+        source_customer_id,
+        ordered_at as happened_at,
+        1 as is_order
+    from orders
+    {%- for feed, spec in keyed_feeds().items() if spec.at %}
+
+    union all
+
+    select
+        source_record_id,
+        source_system,
+        source,
+        source_customer_id,
+        {{ spec.at }} as happened_at,
+        0 as is_order
+    from {{ ref(feed ~ '_current') }}
+    where source_record_id is not null and not is_orphan and not is_deleted
+        and coalesce({{ business_date(spec.at) }} <= {{ tonight() }}, true)
+    {%- endfor %}
 ),
 
--- What the customers feed says, as far as it was true tonight: the newest row, and one written later only for want of another.
-described as (
+-- Ids that documents name.
+named as (
     select
-        *,
-        {{ stable_id(['source_system', 'source', 'source_customer_id']) }} as source_record_id
+        source_record_id,
+        source_system,
+        source,
+        source_customer_id,
+        min(happened_at) as first_document_at,
+        max(is_order) as has_order
+    from documents
+    group by source_record_id, source_system, source, source_customer_id
+),
+
+-- A deleted record is nobody any more, unless orders still name it: then it is a customer of whom nothing else is known.
+records as (
+    select
+        coalesce(customers.source_record_id, named.source_record_id) as source_record_id,
+        coalesce(customers.source_system, named.source_system) as source_system,
+        coalesce(customers.source, named.source) as source,
+        coalesce(customers.source_customer_id, named.source_customer_id) as source_customer_id,
+        coalesce(not customers.is_deleted, false) as is_described,
+        coalesce(not customers.is_deleted, true) or coalesce(named.has_order = 1, false) as is_living,
+        coalesce(customers.created_at, named.first_document_at) as oldest_by,
+        customers.updated_at,
+        case
+            when customers.created_at is null then named.first_document_at
+            when named.first_document_at is null then customers.created_at
+            else least(customers.created_at, named.first_document_at)
+        end as created_at
     from customers
-    where coalesce({{ business_date('coalesce(created_at, updated_at)') }} <= {{ tonight() }}, true)
+    full join named
+        on customers.source_record_id = named.source_record_id
+),
+
+members as (
+    select
+        records.*,
+        components.component_id
+    from records
+    inner join components
+        on records.source_record_id = components.source_record_id
+),
+
+-- The oldest record gives its id to all records of the same person: it stays when younger ones come.
+oldest as (
+    select
+        component_id,
+        source_record_id as customer_id
+    from members
     qualify
         row_number() over (
-            partition by source_system, source, source_customer_id
-            order by
-                coalesce({{ business_date('updated_at') }} <= {{ tonight() }}, true) desc,
-                updated_at desc nulls last,
-                version_at desc nulls last,
-                row_hash
+            partition by component_id order by oldest_by nulls last, source_system, source, source_customer_id
         ) = 1
 ),
 
--- Ids that only documents name.
-implied as (
+people as (
     select
-        customer_id as source_record_id,
-        min(ordered_at) as first_document_at
-    from orders
-    where order_on <= {{ tonight() }}
-    group by customer_id
+        component_id,
+        max(case when is_living then 1 else 0 end) as is_living
+    from members
+    group by component_id
 ),
 
-document_keys as (
-    select distinct
-        {{ stable_id(['source_system', 'source', 'source_customer_id']) }} as source_record_id,
-        source_system,
-        source,
-        source_customer_id
-    from documents
+joined_by as (
+    select
+        source_record_id,
+        match_rule
+    from edges
+
+    union all
+
+    select
+        joined_record_id as source_record_id,
+        match_rule
+    from edges
+),
+
+strongest_rules as (
+    select
+        source_record_id,
+        min(case match_rule when 'merged_into' then 1 when 'email' then 2 else 3 end) as rule_rank
+    from joined_by
+    group by source_record_id
 ),
 
 final as (
     select
-        coalesce(described.source_record_id, implied.source_record_id) as source_record_id,
-        coalesce(described.source_system, document_keys.source_system) as source_system,
-        coalesce(described.source, document_keys.source) as source,
-        coalesce(described.source_customer_id, document_keys.source_customer_id) as source_customer_id,
+        -- ids
+        records.source_record_id,
+        records.source_system,
+        records.source,
+        records.source_customer_id,
+        coalesce(oldest.customer_id, records.source_record_id) as customer_id,
         described.owner_id,
+
+        -- strings
+        case
+            when coalesce(oldest.customer_id, records.source_record_id) = records.source_record_id then 'own_record'
+            when strongest_rules.rule_rank = 1 then 'merged_into'
+            when strongest_rules.rule_rank = 2 then 'email'
+            else 'phone'
+        end as match_rule,
         coalesce(described.customer_type, 'person') as customer_type,
         described.name,
         described.email,
@@ -66,17 +153,27 @@ final as (
         described.country,
         described.region,
         described.acquisition_channel,
+
+        -- booleans
+        records.is_described,
         coalesce(described.is_active, true) as is_active,
-        case
-            when described.created_at is null then implied.first_document_at
-            when implied.first_document_at is null then described.created_at
-            else least(described.created_at, implied.first_document_at)
-        end as created_at
-    from described
-    full join implied
-        on described.source_record_id = implied.source_record_id
-    left join document_keys
-        on implied.source_record_id = document_keys.source_record_id
+
+        -- timestamps
+        records.created_at,
+        coalesce(records.updated_at, records.created_at) as described_at
+    from records
+    left join customers as described
+        on records.source_record_id = described.source_record_id
+        and not described.is_deleted
+    left join members
+        on records.source_record_id = members.source_record_id
+    left join oldest
+        on members.component_id = oldest.component_id
+    left join people
+        on members.component_id = people.component_id
+    left join strongest_rules
+        on records.source_record_id = strongest_rules.source_record_id
+    where coalesce(people.is_living = 1, records.is_living)
 )
 
 select * from final

@@ -8,27 +8,42 @@ renamed as (
         source_system,
         source,
         source_customer_id,
+        merged_into,
+        account_id,
+        owner_id,
+        referrer_id,
         delivery_id,
         record_no,
-        owner_id,
 
         -- strings
         coalesce(customer_type, 'person') as customer_type,
-        name,
+        coalesce(name, nullif(trim(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), ''), company_name) as name,
+        company_name,
         email,
         phone,
+        wechat_id,
+        qq,
+        gender,
         country,
         province as region,
+        city,
+        industry,
         acquisition_channel,
+        membership_level,
+        tags,
         {{ row_hash([
-            'customer_type', 'name', 'email', 'phone', 'country', 'province', 'acquisition_channel', 'owner_id',
-            'created_at', 'updated_at', 'is_active', 'is_deleted'
+            'source_customer_id', 'customer_type', 'name', 'first_name', 'last_name', 'company_name', 'email', 'phone', 'wechat_id',
+            'qq', 'birth_date', 'gender', 'country', 'province', 'city', 'industry', 'acquisition_channel', 'owner_id', 'account_id',
+            'membership_level', 'tags', 'referrer_id', 'created_at', 'updated_at', 'is_active', 'is_deleted', 'merged_into'
         ]) }} as row_hash,
-        {{ first_cast_error(timestamps=['updated_at']) }} as cast_error,
+        {{ cast_errors() }},
 
         -- booleans
         coalesce({{ as_boolean('is_active') }}, true) as is_active,
         coalesce({{ as_boolean('is_deleted') }}, false) as is_deleted,
+
+        -- dates
+        {{ as_date('birth_date') }} as birth_date,
 
         -- timestamps
         {{ as_timestamp('created_at') }} as created_at,

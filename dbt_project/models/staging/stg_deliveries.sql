@@ -13,6 +13,8 @@ renamed as (
         file,
         currency,
         feed,
+        coalesce(kind, feed) as kind,
+        deliveries_mode,
 
         -- numerics
         cast(records as bigint) as records,
@@ -21,7 +23,8 @@ renamed as (
 
         -- timestamps
         {{ as_timestamp('exported_at') }} as exported_at,
-        {{ as_timestamp('received_at') }} as received_at
+        {{ as_timestamp('received_at') }} as received_at,
+        {{ version_at() }} as version_at
     from source
 )
 

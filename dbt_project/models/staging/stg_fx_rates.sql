@@ -5,19 +5,18 @@ with source as (
 renamed as (
     select
         -- ids
+        source_system,
+        source,
         delivery_id,
         record_no,
 
         -- strings
         currency,
         {{ row_hash(['currency', '"on"', 'rate']) }} as row_hash,
-        case
-            when {{ dbt.safe_cast('rate', 'decimal(18, 8)') }} is null then 'rate'
-            when {{ as_date('"on"') }} is null then 'on'
-        end as cast_error,
+        {{ cast_errors(dates=['"on"'], rates=['rate']) }},
 
         -- numerics
-        {{ dbt.safe_cast('rate', 'decimal(18, 8)') }} as rate,
+        {{ as_rate('rate') }} as rate,
 
         -- dates and timestamps
         {{ as_date('"on"') }} as valid_from,

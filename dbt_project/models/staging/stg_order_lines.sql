@@ -16,9 +16,8 @@ renamed as (
         -- strings
         description,
         category,
-        {{ row_hash(['product_id', 'description', 'category', 'quantity', 'unit_price', 'net_amount', 'cost_amount']) }} as row_hash,
-        {{ first_cast_error(amounts=['quantity', 'unit_price', 'net_amount', 'cost_amount']) }} as cast_error,
-        coalesce(quantity, unit_price, net_amount, cost_amount) as cast_error_value,
+        {{ line_hash() }} as row_hash,
+        {{ cast_errors(amounts=['quantity', 'unit_price', 'net_amount', 'cost_amount'], integers=['line_no']) }},
 
         -- numerics
         {{ as_amount('quantity') }} as quantity,

@@ -21,17 +21,14 @@ renamed as (
         channel,
         currency,
         {{ row_hash([
-            'source_customer_id', 'ordered_at', 'status', 'kind', 'original_order_id', 'channel', 'currency',
-            'net_amount', 'fx_rate', 'cost_amount', 'campaign_id', 'owner_id'
+            'source_customer_id', 'ordered_at', 'status', 'kind', 'original_order_id', 'channel', 'currency', 'gross_amount',
+            'discount_amount', 'tax_amount', 'shipping_amount', 'net_amount', 'fx_rate', 'cost_amount', 'campaign_id', 'owner_id'
         ]) }} as row_hash,
-        {{ first_cast_error(
+        {{ cast_errors(
             timestamps=['ordered_at'],
-            amounts=['gross_amount', 'discount_amount', 'tax_amount', 'shipping_amount', 'net_amount', 'cost_amount']
-        ) }} as cast_error,
-        case
-            when {{ first_cast_error(timestamps=['ordered_at']) }} is not null then ordered_at
-            else coalesce(net_amount, gross_amount)
-        end as cast_error_value,
+            amounts=['gross_amount', 'discount_amount', 'tax_amount', 'shipping_amount', 'net_amount', 'cost_amount'],
+            rates=['fx_rate']
+        ) }},
 
         -- numerics
         {{ as_amount('gross_amount') }} as gross_amount,
@@ -40,7 +37,7 @@ renamed as (
         {{ as_amount('shipping_amount') }} as shipping_amount,
         {{ as_amount('net_amount') }} as net_amount,
         {{ as_amount('cost_amount') }} as cost_amount,
-        {{ dbt.safe_cast('fx_rate', 'decimal(18, 8)') }} as fx_rate,
+        {{ as_rate('fx_rate') }} as fx_rate,
 
         -- timestamps
         {{ as_timestamp('ordered_at') }} as ordered_at,

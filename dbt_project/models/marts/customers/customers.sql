@@ -1,7 +1,7 @@
 {{ config(tags=['before_scores']) }}
 
-with source_customers as (
-    select * from {{ ref('source_customers') }}
+with resolved_customers as (
+    select * from {{ ref('resolved_customers') }}
 ),
 
 orders as (
@@ -25,14 +25,14 @@ order_totals as (
 
 final as (
     select
-        source_customers.source_record_id as customer_id,
-        source_customers.customer_type,
-        source_customers.country,
-        source_customers.region,
-        source_customers.acquisition_channel,
-        source_customers.owner_id,
-        source_customers.is_active,
-        source_customers.created_at,
+        resolved_customers.customer_id,
+        resolved_customers.customer_type,
+        resolved_customers.country,
+        resolved_customers.region,
+        resolved_customers.acquisition_channel,
+        resolved_customers.owner_id,
+        resolved_customers.is_active,
+        resolved_customers.created_at,
         order_totals.first_order_at,
         order_totals.last_order_at,
         cast(coalesce(order_totals.orders, 0) as bigint) as orders,
@@ -40,9 +40,9 @@ final as (
         cast(coalesce(order_totals.refund_amount, 0) as decimal(18, 4)) as refund_amount,
         cast(coalesce(order_totals.net_revenue, 0) as decimal(18, 4)) as net_revenue,
         cast(coalesce(order_totals.gross_margin, 0) as decimal(18, 4)) as gross_margin
-    from source_customers
+    from resolved_customers
     left join order_totals
-        on source_customers.source_record_id = order_totals.customer_id
+        on resolved_customers.customer_id = order_totals.customer_id
 )
 
 select * from final

@@ -1,7 +1,22 @@
 {{ config(tags=['after_scores']) }}
 
-with previous_members as (
-    select * from {{ source('run', 'previous_list_members') }}
+with id_history as (
+    select * from {{ ref('customer_id_history') }}
+),
+
+-- Alerts follow their customer to the id that it has tonight.
+previous_members as (
+    select
+        previous.list_id,
+        coalesce(id_history.customer_id, previous.customer_id) as customer_id,
+        previous.alert_id,
+        previous.arm,
+        previous.owner_id,
+        previous.entered_on,
+        previous.left_on
+    from {{ source('run', 'previous_list_members') }} as previous
+    left join id_history
+        on previous.customer_id = id_history.old_customer_id
 ),
 
 customers as (
@@ -81,7 +96,8 @@ members as (
     where owner_place <= max_rows_per_owner or max_rows_per_owner is null
 ),
 
--- An alert lasts until its customer has been off the list for the whole cooldown.
+-- An alert lasts until its customer has been off the list for the whole cooldown. Of two customers who turn out to be one, the
+-- alert that is still on the list goes on, else the older one.
 open_alerts as (
     select previous_members.*
     from previous_members
@@ -89,6 +105,13 @@ open_alerts as (
         on previous_members.list_id = lists.list_id
     where previous_members.left_on is null
         or {{ days_between('previous_members.left_on', tonight()) }} < lists.cooldown_days
+    qualify
+        row_number() over (
+            partition by previous_members.list_id, previous_members.customer_id
+            order by
+                case when previous_members.left_on is null then 0 else 1 end,
+                previous_members.entered_on, previous_members.alert_id
+        ) = 1
 ),
 
 listed as (

@@ -4,14 +4,6 @@ with deliveries as (
     select * from {{ ref('stg_deliveries') }}
 ),
 
-staged_orders as (
-    select * from {{ ref('stg_orders') }}
-),
-
-staged_lines as (
-    select * from {{ ref('stg_order_lines') }}
-),
-
 orders as (
     select * from {{ ref('orders_current') }}
 ),
@@ -20,90 +12,105 @@ lines as (
     select * from {{ ref('order_lines_current') }}
 ),
 
-rejected_later as (
+rejected as (
+    select * from {{ ref('rejected_in_tables') }}
+),
+
+-- What became of each row that a table has kept or named, the worst first: 1 rejected, 2 loaded, 3 deleted or in a status that
+-- does not count.
+row_outcomes as (
     select
         source,
         delivery_id,
         feed,
-        count(*) as rejected
-    from {{ ref('rejected_in_tables') }}
-    group by source, delivery_id, feed
-),
+        record_no,
+        1 as outcome
+    from rejected
 
-statuses as (
+    union all
+
     select
-        order_id,
-        is_orphan,
-        {{ is_counted('status') }} as is_counted
+        source,
+        delivery_id,
+        'orders' as feed,
+        record_no,
+        case when {{ is_counted('status') }} and not is_deleted then 2 else 3 end as outcome
     from orders
-),
+    where not is_orphan
 
--- What became of each record that was read, feed by feed: it stands in the tables, or its status keeps it out, or a newer one replaced it.
-line_outcomes as (
+    union all
+
+    -- Lines of a document that did not load do not count either.
     select
         lines.source,
         lines.delivery_id,
         'order_lines' as feed,
-        count(*) as standing,
-        count(*) filter (where statuses.is_counted and not statuses.is_orphan) as loaded
+        lines.record_no,
+        case
+            when {{ is_counted('orders.status') }} and not orders.is_orphan and not orders.is_deleted and not lines.is_deleted then 2
+            else 3
+        end as outcome
     from lines
-    left join statuses
-        on lines.order_id = statuses.order_id
-    group by lines.source, lines.delivery_id
-),
+    left join orders
+        on lines.order_id = orders.order_id
+    {%- for feed in ['customers', 'fx_rates'] + (keyed_feeds() | list) %}
 
-order_outcomes as (
-    select
-        orders.source,
-        orders.delivery_id,
-        'orders' as feed,
-        count(*) filter (where not orders.is_orphan) as standing,
-        count(*) filter (where statuses.is_counted and not orders.is_orphan) as loaded
-    from orders
-    inner join statuses
-        on orders.order_id = statuses.order_id
-    group by orders.source, orders.delivery_id
-),
+    union all
 
-customer_outcomes as (
     select
         source,
         delivery_id,
-        'customers' as feed,
-        count(*) as standing,
-        count(*) filter (where not is_deleted) as loaded
-    from (
-        select * from {{ ref('stg_customers') }}
-        where cast_error is null
-        qualify
-            row_number() over (
-                partition by source_system, source, source_customer_id
-                order by updated_at desc nulls last, version_at desc nulls last, row_hash, record_no
-            ) = 1
-    )
-    group by source, delivery_id
+        '{{ feed }}' as feed,
+        record_no,
+        case when is_deleted then 3 else 2 end as outcome
+    from {{ ref(feed ~ '_current') }}
+    {%- if keyed_feeds().get(feed, {}).customer %}
+    where not is_orphan
+    {%- endif %}
+    {%- endfor %}
+),
+
+-- Records are told apart by a number per delivery, for there may be many of them and the names of their deliveries are long.
+numbered_deliveries as (
+    select
+        source,
+        delivery_id,
+        feed,
+        row_number() over (order by source, delivery_id) as delivery_no
+    from deliveries
+),
+
+-- A record that is read as several rows is counted once, and rows of other feeds than the file's own not at all.
+record_outcomes as (
+    select
+        numbered_deliveries.delivery_no,
+        row_outcomes.record_no,
+        min(row_outcomes.outcome) as outcome
+    from row_outcomes
+    inner join numbered_deliveries
+        on row_outcomes.source = numbered_deliveries.source
+        and row_outcomes.delivery_id = numbered_deliveries.delivery_id
+        and row_outcomes.feed = numbered_deliveries.feed
+    group by numbered_deliveries.delivery_no, row_outcomes.record_no
 ),
 
 outcomes as (
-    select * from line_outcomes
-
-    union all
-
-    select * from order_outcomes
-
-    union all
-
-    select * from customer_outcomes
+    select
+        delivery_no,
+        count(*) filter (where outcome = 1) as rejected,
+        count(*) filter (where outcome = 2) as loaded,
+        count(*) filter (where outcome = 3) as excluded
+    from record_outcomes
+    group by delivery_no
 ),
 
-staged as (
+documents as (
     select
         source,
         delivery_id,
         'order_lines' as feed,
-        count(*) as staged,
         count(distinct source_order_id) as documents
-    from staged_lines
+    from {{ ref('stg_order_lines') }}
     group by source, delivery_id
 
     union all
@@ -112,62 +119,31 @@ staged as (
         source,
         delivery_id,
         'orders' as feed,
-        count(*) as staged,
         count(distinct source_order_id) as documents
-    from staged_orders
-    group by source, delivery_id
-
-    union all
-
-    select
-        source,
-        delivery_id,
-        'customers' as feed,
-        count(*) as staged,
-        cast(null as bigint) as documents
-    from {{ ref('stg_customers') }}
+    from {{ ref('stg_orders') }}
     group by source, delivery_id
 ),
 
 counted as (
     select
-        deliveries.delivery_id,
-        deliveries.source_system,
-        deliveries.source,
-        deliveries.file,
-        deliveries.feed,
-        deliveries.records,
-        staged.documents,
-        deliveries.ignored,
-        deliveries.rejected + coalesce(rejected_later.rejected, 0) as rejected,
-        -- A feed that no table reads yet stands in the raw layer as it came.
-        coalesce(staged.staged, deliveries.records - deliveries.ignored - deliveries.rejected) as staged,
-        coalesce(rejected_later.rejected, 0) as rejected_later,
-        case
-            when staged.staged is null then deliveries.records - deliveries.ignored - deliveries.rejected
-            else coalesce(outcomes.standing, 0)
-        end as standing,
-        case
-            when staged.staged is null then deliveries.records - deliveries.ignored - deliveries.rejected
-            else coalesce(outcomes.loaded, 0)
-        end as loaded,
-        deliveries.exported_at,
-        deliveries.received_at
+        deliveries.*,
+        documents.documents,
+        coalesce(outcomes.loaded, 0) as loaded,
+        coalesce(outcomes.excluded, 0) as excluded_later,
+        coalesce(outcomes.rejected, 0) as rejected_later
     from deliveries
-    left join staged
-        on deliveries.source = staged.source
-        and deliveries.delivery_id = staged.delivery_id
-        and deliveries.feed = staged.feed
+    left join documents
+        on deliveries.source = documents.source
+        and deliveries.delivery_id = documents.delivery_id
+        and deliveries.feed = documents.feed
+    inner join numbered_deliveries
+        on deliveries.source = numbered_deliveries.source
+        and deliveries.delivery_id = numbered_deliveries.delivery_id
     left join outcomes
-        on deliveries.source = outcomes.source
-        and deliveries.delivery_id = outcomes.delivery_id
-        and deliveries.feed = outcomes.feed
-    left join rejected_later
-        on deliveries.source = rejected_later.source
-        and deliveries.delivery_id = rejected_later.delivery_id
-        and deliveries.feed = rejected_later.feed
+        on numbered_deliveries.delivery_no = outcomes.delivery_no
 ),
 
+-- Whatever was read and is not accounted for otherwise repeats another record, or was replaced by one.
 final as (
     select
         delivery_id,
@@ -178,9 +154,9 @@ final as (
         cast(records as bigint) as records,
         cast(documents as bigint) as documents,
         cast(loaded as bigint) as loaded,
-        cast(staged - rejected_later - standing as bigint) as duplicates,
-        cast(standing - loaded + ignored as bigint) as excluded,
-        cast(rejected as bigint) as rejected,
+        cast(records - ignored - rejected - loaded - excluded_later - rejected_later as bigint) as duplicates,
+        cast(ignored + excluded_later as bigint) as excluded,
+        cast(rejected + rejected_later as bigint) as rejected,
         exported_at,
         received_at
     from counted

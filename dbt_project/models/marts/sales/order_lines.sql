@@ -2,6 +2,7 @@
 
 with lines as (
     select * from {{ ref('order_lines_current') }}
+    where not is_deleted
 ),
 
 orders as (

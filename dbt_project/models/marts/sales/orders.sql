@@ -2,7 +2,7 @@
 
 with orders as (
     select * from {{ ref('orders_current') }}
-    where order_on <= {{ tonight() }} and not is_orphan
+    where order_on <= {{ tonight() }} and not is_orphan and not is_deleted
 ),
 
 refund_links as (
@@ -32,6 +32,7 @@ final as (
         orders.status,
         orders.channel,
         orders.currency,
+        orders.amount_basis,
         orders.net_amount_orig,
         orders.net_amount,
         orders.gross_margin,

@@ -1,0 +1,99 @@
+{#-
+    The feeds of which one row stands per key and source, in a table called after the feed. `key` names a row, `customer` says
+    that source_customer_id may name one of the source's customers, `at` is when what the row tells of happened.
+    Documents, their lines, customers and rates have tables with rules of their own.
+-#}
+{%- macro keyed_feeds() -%}
+    {{ return({
+        'accounts': {'key': ['account_id']},
+        'contacts': {'key': ['contact_id'], 'customer': true},
+        'leads': {'key': ['lead_id']},
+        'products': {'key': ['product_id']},
+        'payments': {'key': ['payment_id'], 'customer': true, 'at': 'paid_at'},
+        'interactions': {'key': ['interaction_id'], 'customer': true, 'at': 'occurred_at'},
+        'tickets': {'key': ['ticket_id'], 'customer': true, 'at': 'opened_at'},
+        'survey_responses': {'key': ['response_id'], 'customer': true, 'at': 'responded_at'},
+        'campaigns': {'key': ['campaign_id']},
+        'campaign_touches': {'key': ['touch_id'], 'customer': true, 'at': 'touched_at'},
+        'consents': {'key': ['source_customer_id', 'channel', 'purpose', 'stated_at'], 'customer': true, 'at': 'stated_at'},
+        'points': {'key': ['entry_id'], 'customer': true, 'at': 'booked_at'},
+        'subscriptions': {'key': ['contract_id'], 'customer': true, 'at': 'cast(started_on as timestamp)'},
+        'referrals': {'key': ['referral_id']},
+        'reps': {'key': ['rep_id']},
+        'list_outcomes': {'key': ['alert_id', 'reported_at']}
+    }) }}
+{%- endmacro -%}
+
+{#-
+    The common table expressions that choose, of all that was delivered of a feed, the row that stands for each key. Last of
+    them: `standing`.
+
+    The newest delivery's row stands. A delivery that replaces all earlier ones of its kind of file takes the keys that it lacks
+    with it: they stand as they last were, marked is_deleted, until a later delivery brings them back.
+-#}
+{%- macro standing_rows(feed, key=none, customer=none, before_row_hash=[]) -%}
+{%- set spec = keyed_feeds().get(feed, {}) -%}
+{%- set has_customer = spec.get('customer', false) if customer is none else customer -%}
+staged as (
+    select * from {{ ref('stg_' ~ feed) }}
+    where cast_error is null
+),
+
+deliveries as (
+    select * from {{ ref('deliveries_current') }}
+),
+
+{% if has_customer -%}
+customers as (
+    select * from {{ ref('customers_current') }}
+),
+
+{% endif -%}
+{{ 'newest' if has_customer else 'standing' }} as (
+    select
+        staged.*,
+        {%- if has_customer %}
+        {{ stable_id(['staged.source_system', 'staged.source', 'staged.source_customer_id']) }} as source_record_id,
+        {%- endif %}
+        deliveries.is_replaced as is_deleted
+    from staged
+    inner join deliveries
+        on staged.source = deliveries.source
+        and staged.delivery_id = deliveries.delivery_id
+    qualify
+        row_number() over (
+            partition by
+                staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
+            order by
+                deliveries.is_replaced, staged.version_at desc nulls last,{% for column in before_row_hash %} staged.{{ column }} nulls last,{% endfor %}
+                staged.row_hash, staged.delivery_id, staged.record_no
+        ) = 1
+)
+{%- if has_customer %},
+
+sources_with_customers as (
+    select distinct
+        source_system,
+        source
+    from deliveries
+    where feed = 'customers'
+),
+
+standing as (
+    select
+        newest.*,
+        (
+            not newest.is_deleted
+            and newest.source_record_id is not null
+            and sources_with_customers.source is not null
+            and customers.source_record_id is null
+        ) as is_orphan
+    from newest
+    left join sources_with_customers
+        on newest.source_system = sources_with_customers.source_system
+        and newest.source = sources_with_customers.source
+    left join customers
+        on newest.source_record_id = customers.source_record_id
+)
+{%- endif -%}
+{%- endmacro -%}

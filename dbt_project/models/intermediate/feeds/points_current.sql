@@ -1,0 +1,32 @@
+{{ config(tags=['before_scores']) }}
+
+with {{ standing_rows('points') }},
+
+final as (
+    select
+        -- ids
+        source_system,
+        source,
+        entry_id,
+        source_customer_id,
+        source_record_id,
+        delivery_id,
+        record_no,
+
+        -- strings
+        reason,
+
+        -- numerics
+        delta,
+
+        -- booleans
+        is_deleted,
+        is_orphan,
+
+        -- timestamps
+        booked_at,
+        expires_at
+    from standing
+)
+
+select * from final

@@ -1,0 +1,30 @@
+with source as (
+    select * from {{ source('raw', 'points') }}
+),
+
+renamed as (
+    select
+        -- ids
+        source_system,
+        source,
+        entry_id,
+        source_customer_id,
+        delivery_id,
+        record_no,
+
+        -- strings
+        reason,
+        {{ row_hash(['entry_id', 'source_customer_id', 'reason', 'delta', '"at"', 'expires_at']) }} as row_hash,
+        {{ cast_errors(timestamps=['"at"', 'expires_at'], amounts=['delta']) }},
+
+        -- numerics
+        {{ as_amount('delta') }} as delta,
+
+        -- timestamps
+        {{ as_timestamp('"at"') }} as booked_at,
+        {{ as_timestamp('expires_at') }} as expires_at,
+        {{ version_at() }} as version_at
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,477 @@
+"""Reading one file, from its bytes to drafts of its raw feeds.
+
+Belongs here: what is done with a single file, in the process that may die of it (``worker.py``). Does not belong
+here: what is already in raw, and putting drafts there (``loading.py``).
+
+``look`` says what a file holds and how each delivery in it would be read; ``read`` reads one of them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import duckdb
+
+from sources.contacts import with_contacts
+from sources.contracts import check_unknown_columns, check_unreadable
+from sources.csv_files import csv_head, read_csv
+from sources.errors import LeftAsideError, RefusedFileError, UnknownFileError
+from sources.excel_files import Workbook, open_workbook, read_sheet, sheet_head
+from sources.json_files import json_head, read_json
+from sources.landing import Member, digest, export_time, members
+from sources.limits import Limits
+from sources.mapping import IGNORED, countable, feed_query, rejected_query, spelled_query, unreadable_query
+from sources.parquet_files import parquet_head, read_parquet
+from sources.planning import Plan, plan, sheets_of, text_names
+from sources.profiles import feed_by_name
+from sources.settings import SourceDefaults, SourceSettings
+from sources.sql import ask, literal, run
+from sources.tables import Head, Records
+from sources.text import text_functions
+
+__all__ = [
+    "REJECTS",
+    "Found",
+    "Job",
+    "Look",
+    "Part",
+    "Reading",
+    "draft",
+    "find",
+    "head_of",
+    "look",
+    "parts_of",
+    "read",
+    "read_part",
+]
+
+MAX_REJECTED_SHARE = 0.2
+MAX_REJECTED_ALWAYS = 20
+"""A file is refused when more than this share *and* more than this number of its records are rejected."""
+
+
+REJECTS = "rejected"
+"""What the draft of the rejected records is called in place of a feed."""
+
+
+def draft(desk: Path, feed: str) -> Path:
+    """The draft of a canonical feed, or of the rejected records."""
+    return desk / f"feed-{feed}.parquet"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to be read, and what holds for it.
+
+    Attributes
+    ----------
+    path : Path
+        The file in landing.
+    name : str
+        Its name relative to ``landing/<source>``.
+    source : str
+        Name of its folder in landing.
+    settings, defaults
+        What the source declares, and what holds otherwise.
+    limits : Limits
+        What reading it may cost.
+    """
+
+    path: Path
+    name: str
+    source: str
+    settings: SourceSettings
+    defaults: SourceDefaults
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Found:
+    """One delivery in a file, and how it would be read; or why it cannot be.
+
+    Attributes
+    ----------
+    name : str
+        Its name relative to ``landing/<source>``, with ``#member`` and ``#sheet``.
+    refused : str or None
+        Why nothing of it can be loaded.
+    delivery_id, profile_hash, system, kind, feed, currency, time_zone, customer_grain, guests
+        As in the ledger.
+    exported_at, export_time_source : str or None
+        As in the ledger.
+    """
+
+    name: str
+    refused: str | None = None
+    feed: str | None = None
+    exported_at: str | None = None
+    export_time_source: str | None = None
+    delivery_id: str = ""
+    profile_hash: str = ""
+    system: str = ""
+    kind: str = ""
+    currency: str = ""
+    time_zone: str = ""
+    customer_grain: str = ""
+    guests: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a file holds.
+
+    Attributes
+    ----------
+    found : list of Found
+        The deliveries in it.
+    ignored : list of str
+        Names of what is no delivery: other members of an archive, kinds that are not wanted.
+    """
+
+    found: list[Found] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What became of the records of one delivery.
+
+    Attributes
+    ----------
+    records, ignored, rejected : int
+        As in the ledger.
+    feeds : list of str
+        Canonical feeds of which there is a draft on the desk; see ``draft``.
+    drift : list of str
+        Sentences about what changed.
+    encoding : str or None
+        How the text was written.
+    """
+
+    records: int
+    ignored: int
+    rejected: int
+    feeds: list[str]
+    drift: list[str]
+    encoding: str | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table in a file: a file, a member of an archive, or a sheet.
+
+    Attributes
+    ----------
+    member : Member
+        The file or member.
+    name : str
+        Its name relative to ``landing/<source>``, with ``#member`` and ``#sheet``.
+    sheet : str or None
+        The sheet of a workbook.
+    workbook : Workbook or None
+        The workbook itself, open.
+    """
+
+    member: Member
+    name: str
+    sheet: str | None = None
+    workbook: Workbook | None = None
+
+
+def look(con: duckdb.DuckDBPyConnection, job: Job, desk: Path) -> Look:
+    """Say what a file holds; a refusal of the whole file is raised, one of a part is noted.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to compute with.
+    job : Job
+        The file.
+    desk : Path
+        Folder for copies.
+
+    Raises
+    ------
+    RefusedFileError
+        If the file itself cannot be trusted.
+    """
+    contents, others = members(job.path, job.name, text_names(job.source, job.settings))
+    result = Look(ignored=list(others))
+    unknown: list[Found] = []
+    for member in contents:
+        try:
+            parts, left = parts_of(member, job, desk)
+        except RefusedFileError as error:
+            result.found.append(_refused(member, member.name, error))
+            continue
+        result.ignored.extend(left)
+        for part in parts:
+            try:
+                result.found.append(find(con, part, job, desk)[0])
+            except LeftAsideError as error:
+                result.ignored.append(f"{part.name} ({error.kind}: not asked for)")
+            except UnknownFileError as error:
+                unknown.append(_refused(member, part.name, error))
+            except RefusedFileError as error:
+                result.found.append(_refused(member, part.name, error))
+    # An archive of a whole system holds much that nobody reads; a file that lies there by itself was meant.
+    if result.found or result.ignored[len(others) :]:
+        result.ignored.extend(one.name for one in unknown)
+    else:
+        result.found.extend(unknown)
+    return result
+
+
+def _refused(member: Member, name: str, error: RefusedFileError) -> Found:
+    return Found(name, refused=error.reason, feed=feed_by_name(member.file_name))
+
+
+def parts_of(member: Member, job: Job, desk: Path) -> tuple[list[Part], list[str]]:
+    """The tables of a member, and the names of its sheets that are not read.
+
+    Raises
+    ------
+    RefusedFileError
+        If it is a workbook that cannot be trusted.
+    """
+    if member.kind != "xlsx":
+        return [Part(member, member.name)], []
+    workbook = open_workbook(member, desk, job.limits)
+    sheets = workbook.chosen(sheets_of(job.source, job.settings, member.file_name))
+    several = len(workbook.sheets()) > 1
+    parts = [Part(member, f"{member.name}#{sheet}" if several else member.name, sheet, workbook) for sheet in sheets]
+    return parts, [f"{member.name}#{sheet}" for sheet in workbook.sheets() if sheet not in sheets]
+
+
+def head_of(con: duckdb.DuckDBPyConnection, part: Part, job: Job, desk: Path) -> Head:
+    """The first rows of a table.
+
+    Raises
+    ------
+    RefusedFileError
+        If it is not what its name promises.
+    """
+    member = part.member
+    match member.kind:
+        case "csv":
+            return csv_head(member, job.limits, job.settings.encoding)
+        case "parquet":
+            return parquet_head(con, member, desk, job.limits)
+        case "json":
+            return json_head(member, job.limits, job.settings.encoding)
+        case "xlsx":
+            assert part.workbook is not None
+            assert part.sheet is not None
+            return sheet_head(part.workbook, part.sheet)
+
+
+def _plan(con: duckdb.DuckDBPyConnection, part: Part, job: Job, desk: Path) -> Plan:
+    return plan(
+        head_of(con, part, job, desk),
+        source=job.source,
+        file_name=part.member.file_name,
+        sheet=part.sheet,
+        settings=job.settings,
+        defaults=job.defaults,
+    )
+
+
+def find(con: duckdb.DuckDBPyConnection, part: Part, job: Job, desk: Path) -> tuple[Found, Plan]:
+    """Say what delivery a table is, and how it would be read.
+
+    Raises
+    ------
+    RefusedFileError
+        If nobody knows how.
+    LeftAsideError
+        If the owner does not want it to be read.
+    """
+    how = _plan(con, part, job, desk)
+    exported = export_time(part.member, how.time_zone)
+    found = Found(
+        part.name,
+        feed=how.primary.name,
+        exported_at=exported.at if exported else None,
+        export_time_source=exported.source if exported else None,
+    )
+    try:
+        check_unknown_columns(how)
+        if part.workbook is not None and part.sheet is not None:
+            identity = part.workbook.identity(part.sheet)
+        else:
+            identity = digest(part.member, job.limits)
+    except RefusedFileError as error:
+        return replace(found, refused=error.reason), how
+    found = replace(
+        found,
+        delivery_id=identity,
+        profile_hash=how.profile_hash,
+        system=how.system,
+        kind=how.kind,
+        currency=how.currency,
+        time_zone=how.time_zone,
+        customer_grain=how.customer_grain,
+        guests=how.guests,
+    )
+    return found, how
+
+
+def read(con: duckdb.DuckDBPyConnection, job: Job, found: Found, received_at: str, desk: Path) -> Reading:
+    """Read one delivery and write drafts of its feeds and of its rejected records onto the desk.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to compute with.
+    job : Job
+        The file.
+    found : Found
+        The delivery in it, as ``look`` saw it.
+    received_at : str
+        When it was first seen.
+    desk : Path
+        Folder for copies and drafts.
+
+    Raises
+    ------
+    RefusedFileError
+        If its structure cannot be trusted, or too many of its records would be rejected.
+    """
+    part = _again(job, found, desk)
+    return read_part(con, part, job, found, _plan(con, part, job, desk), received_at, desk)
+
+
+def read_part(
+    con: duckdb.DuckDBPyConnection, part: Part, job: Job, found: Found, how: Plan, received_at: str, desk: Path
+) -> Reading:
+    """``read`` for a table that is at hand.
+
+    Raises
+    ------
+    RefusedFileError
+        If its structure cannot be trusted, or too many of its records would be rejected.
+    """
+    records = _records(con, part, job, found, how, desk)
+    drift = check_unknown_columns(how)
+    with text_functions(con):
+        spelled = _spell(con, records, how, desk)
+    misshapen = _misshapen(con, records, desk)
+    codes = dict(ask(con, f"SELECT code, count(*) FROM {spelled} WHERE code IS NOT NULL GROUP BY code"))
+    ignored = records.ignored + codes.pop(IGNORED, 0)
+    rejected = sum(codes.values()) + len(records.misshapen)
+    trace = {
+        "source_system": how.system,
+        "source": job.source,
+        "delivery_id": found.delivery_id,
+        "exported_at": found.exported_at,
+        "received_at": received_at,
+    }
+    rejects = draft(desk, REJECTS)
+    _copy(con, rejected_query(spelled, misshapen, how, trace, found.name), rejects)
+    _refuse_if_mostly_rejected(con, rejects, records.total, rejected)
+    readable = with_contacts(con, spelled, how, desk)
+    drift += check_unreadable(how, _unreadable(con, readable, how))
+    feeds = {made.feed.name: made.feed for made in how.feeds}
+    for feed in feeds.values():
+        _copy(con, feed_query(readable, how, feed, trace), draft(desk, feed.name))
+    return Reading(
+        records=records.total,
+        ignored=ignored,
+        rejected=rejected,
+        feeds=list(feeds),
+        drift=drift,
+        encoding=records.encoding,
+    )
+
+
+def _again(job: Job, found: Found, desk: Path) -> Part:
+    """The table that was looked at before."""
+    contents, _ = members(job.path, job.name, text_names(job.source, job.settings))
+    for member in contents:
+        if found.name == member.name or found.name.startswith(f"{member.name}#"):
+            for part in parts_of(member, job, desk)[0]:
+                if part.name == found.name:
+                    return part
+    raise RefusedFileError("it changed while it was being read; run again when it is complete")
+
+
+def _records(con: duckdb.DuckDBPyConnection, part: Part, job: Job, found: Found, how: Plan, desk: Path) -> Records:
+    member, limits = part.member, job.limits
+    match member.kind:
+        case "csv":
+            return read_csv(member, found.delivery_id, desk, how, limits)
+        case "parquet":
+            return read_parquet(con, member, found.delivery_id, desk, how.header.labels, limits)
+        case "json":
+            return read_json(member, found.delivery_id, desk, how, limits)
+        case "xlsx":
+            assert part.workbook is not None
+            assert part.sheet is not None
+            if part.workbook.identity(part.sheet) != found.delivery_id:
+                raise RefusedFileError("it changed while it was being read; run again when it is complete")
+            return read_sheet(part.workbook, part.sheet, desk, how)
+
+
+def _spell(con: duckdb.DuckDBPyConnection, records: Records, how: Plan, desk: Path) -> str:
+    """Spell and judge every record, and hold the number read against the independent count."""
+    target = desk / "spelled.parquet"
+    try:
+        _copy(con, spelled_query(records.query, how), target, _FOR_A_MOMENT)
+    except duckdb.InvalidInputException as error:
+        first_line = str(error).splitlines()[0]
+        raise RefusedFileError(f"its records cannot be read ({first_line}); export it again") from error
+    spelled = f"read_parquet({literal(target)})"
+    [(found,)] = ask(con, f"SELECT count(*) FROM {spelled}")
+    expected = records.total - records.ignored - len(records.misshapen)
+    if found != expected:
+        raise RefusedFileError(
+            f"two readers disagree about it ({found} and {expected} records): a quote inside a text is "
+            "probably not doubled; export it again"
+        )
+    return spelled
+
+
+def _unreadable(con: duckdb.DuckDBPyConnection, spelled: str, how: Plan) -> Mapping[str, tuple[int, int]]:
+    query = unreadable_query(spelled, how)
+    if query is None:
+        return {}
+    [counts] = ask(con, query)
+    pairs = zip(counts[::2], counts[1::2], strict=True)
+    return {cell.name: pair for cell, pair in zip(countable(how), pairs, strict=True)}
+
+
+def _misshapen(con: duckdb.DuckDBPyConnection, records: Records, desk: Path) -> str | None:
+    """The records of the wrong shape as a relation, if there are any."""
+    if not records.misshapen:
+        return None
+    file = desk / "misshapen.json"
+    with file.open("w", encoding="utf-8") as lines:
+        for number, text in records.misshapen:
+            lines.write(json.dumps({"record_no": number, "raw_value": text}) + "\n")
+    types = "{record_no: 'BIGINT', raw_value: 'VARCHAR'}"
+    return f"read_json({literal(file)}, format = 'newline_delimited', columns = {types})"
+
+
+def _refuse_if_mostly_rejected(con: duckdb.DuckDBPyConnection, rejects: Path, records: int, rejected: int) -> None:
+    if rejected <= MAX_REJECTED_ALWAYS or rejected <= MAX_REJECTED_SHARE * records:
+        return
+    [(code, count, column, number)] = ask(
+        con,
+        "SELECT code, count(*), arg_min(column_name, record_no), min(record_no) "
+        f"FROM read_parquet({literal(rejects)}) GROUP BY code ORDER BY count(*) DESC, code LIMIT 1",
+    )
+    where = f"record {number}, column {column}" if column else f"record {number}"
+    raise RefusedFileError(
+        f"{rejected} of {records} records would be rejected, {count} of them as {code} (first at {where}), "
+        "so nothing of it was loaded; correct the export or its profile"
+    )
+
+
+_TO_KEEP = "COMPRESSION zstd"
+_FOR_A_MOMENT = "COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 1"
+"""Written in half the time, for a file that is read once and removed."""
+
+
+def _copy(con: duckdb.DuckDBPyConnection, query: str, target: Path, how: str = _TO_KEEP) -> None:
+    run(con, f"COPY ({query}) TO {literal(target)} (FORMAT parquet, {how})")
