@@ -81,7 +81,8 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        # It may be at work on something that nobody waits for any more.
+        self._end(at_once=True)
 
     def look(self, job: Job, desk: Path) -> Look:
         """``reading.look`` in the other process.
@@ -133,10 +134,10 @@ class Reader:
         done: dict[str, Any] = answer["done"]
         return done
 
-    def _end(self) -> int:
+    def _end(self, *, at_once: bool = False) -> int:
         """Let the reader go; returns the status it ended with, as ``subprocess`` has it."""
         child, self._child = self._child, None
-        return _nursery().bury(child) if child is not None else 0
+        return _nursery().bury(child, at_once=at_once) if child is not None else 0
 
 
 def _why(status: int, limits: Limits) -> str:
@@ -174,9 +175,9 @@ class _Child:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def hang_up(self) -> None:
-        """End the conversation; a reader that is late is ended too."""
-        if self.is_late:
+    def hang_up(self, *, at_once: bool) -> None:
+        """End the conversation, and the reader with it where it may not notice soon."""
+        if at_once or self.is_late:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         self._answers.close()
@@ -217,9 +218,9 @@ class _Nursery:
             raise ReaderError("the process that starts readers could not be started; look at the messages above")
         return _Child(int(answer), ours)
 
-    def bury(self, child: _Child) -> int:
+    def bury(self, child: _Child, *, at_once: bool = False) -> int:
         """Wait for a reader to end and return its status."""
-        child.hang_up()
+        child.hang_up(at_once=at_once)
         with self._lock:
             self._line.sendall(f"w{child.pid}".encode())
             status = int(self._line.recv(32) or 0)

@@ -24,8 +24,8 @@ def variables() -> dict[str, Any]:
 def test_the_variables_are_complete_and_plain(variables: dict[str, Any]) -> None:
     assert list(variables) == [
         "time_zone", "base_currency", "valid_order_statuses", "default_margin_rate", "min_observation_days",
-        "identity_max_records_per_value", "relationship_years_cap", "discount_rate_year", "rfm_window_days", "rfm_method",
-        "rfm_bins", "rfm_cuts", "rfm_segments", "churn_horizon_days", "churn_threshold", "signals",
+        "identity_max_records_per_value", "relationship_years_cap", "discount_rate_year", "rfm_window_days",
+        "rfm_method", "rfm_bins", "rfm_cuts", "rfm_segments", "churn_horizon_days", "churn_threshold", "signals",
         "risk_levels", "lists",
     ]  # fmt: skip
     assert json.loads(json.dumps(variables)) == variables

@@ -158,3 +158,11 @@ def test_no_process_outlives_the_one_that_asked(shop: "Home") -> None:
     )
     with pytest.raises(ProcessLookupError):
         os.kill(int(done.stdout), 0)
+
+
+def test_a_reader_at_work_does_not_keep_the_one_who_gave_up_waiting(shop: "Home") -> None:
+    with worker.Reader(1, "200MB") as reader:
+        reader._child = child = worker._nursery().bear()
+        os.kill(child.pid, signal.SIGSTOP)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child.pid, 0)
