@@ -159,6 +159,16 @@ def _previous_list_state(night: Night, as_of: date) -> Path | None:
     return file if file.exists() else None
 
 
+def _ages(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
+    """How many days old the newest delivery of a source may be, for the sources whose ``source.yml`` says so."""
+    return dict(
+        con.execute(
+            "select source, cast(max_by(max_age_days, received_at) as integer) from raw.deliveries "
+            "where max_age_days is not null group by source"
+        ).fetchall()
+    )
+
+
 @dg.asset_check(
     asset=["raw", "deliveries"],
     name="raw_gate",
@@ -178,7 +188,7 @@ def raw_gate_check(context: dg.AssetCheckExecutionContext, night: Night) -> dg.A
             as_of=con.execute("select max(as_of) from run.as_of_dates").fetchall()[0][0],
             refusals=[message for message, skipped in refusals if not skipped],
             skipped=[message for message, skipped in refusals if skipped],
-            limits=Limits.from_rules(night.rules.gates),
+            limits=Limits.from_rules(night.rules.gates, _ages(con)),
         )
         done["count"] = result.evaluated
         return report(con, result)

@@ -46,9 +46,7 @@ def home(
 def bytes_served(home: Home) -> dict[str, bytes]:
     """Name of the release and every byte that readers see."""
     release = home.current.resolve()
-    return {
-        str(file.relative_to(home.releases)): file.read_bytes() for file in release.rglob("*") if file.is_file()
-    }
+    return {str(file.relative_to(home.releases)): file.read_bytes() for file in release.rglob("*") if file.is_file()}
 
 
 def assert_in_order(home: Home) -> None:
