@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-WIDTH, HEIGHT = 2000, 1100
+WIDTH, HEIGHT = 1800, 900
 #: The groups whose assets are shown one by one; the others stay closed, so that the picture can be read.
 OPEN_GROUPS = ("predictions", "marts", "release")
 #: What is in every open group.
@@ -24,9 +24,14 @@ def show_asset_graph(page: Any, address: str) -> None:
     page.open(f"{address}/server_info")
     page.wait_for("location.pathname === '/server_info'")
     page.evaluate("localStorage.setItem('asset-graph-direction', JSON.stringify('vertical'))")
-    page.evaluate("localStorage.setItem('large-screen-nav-open', 'false')")
     groups = ",".join(f"global@global:{group}" for group in OPEN_GROUPS)
     page.open(f"{address}/asset-groups?expanded={groups}")
+    hide = "[...document.querySelectorAll('*')].filter(each => each.innerText === 'Hide navigation').at(-1)"
+    page.wait_for(f"Boolean({hide})")
+    page.evaluate(f"{hide}.click()")
+    page.wait_for(f"!{hide}")
+    # The graph fits itself into the space there is once, when it is drawn.
+    page.evaluate("location.reload()")
     names = json.dumps(ASSETS)
     page.wait_for(f"{names}.every(name => document.body.innerText.split('\\n').includes(name))")
 
@@ -45,7 +50,7 @@ def smaller(png: bytes) -> bytes:
     from PIL import Image
 
     packed = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(128).save(packed, "PNG", optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(packed, "PNG", optimize=True)
     return packed.getvalue()
 
 

@@ -696,10 +696,9 @@ def test_only_the_restricted_part_is_kept_from_other_users(home):
         assert mode & stat.S_IWOTH == 0
         assert bool(mode & stat.S_IROTH) is not restricted, path
     assert stat.S_IMODE((current / "restricted").stat().st_mode) == 0o750
-    for private in ("landing", "raw", "rejected", "build", "work", "history", "dagster"):
-        # The landing folder belongs to whoever delivers.
-        if private != "landing":
-            assert stat.S_IMODE((home / private).stat().st_mode) == 0o700, private
+    # The landing folder belongs to whoever delivers.
+    for private in ("raw", "rejected", "build", "work", "history", "dagster"):
+        assert stat.S_IMODE((home / private).stat().st_mode) == 0o700, private
 
 
 def test_no_published_table_has_a_column_for_names_or_addresses(con):
