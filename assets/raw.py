@@ -31,6 +31,11 @@ LEDGERS = {
     "deliveries": "One row per delivery: the file, what was read from it and when.",
     "rejected": "One row per record that could not be kept, with the reason.",
 }
+PARAMETERS = {
+    "as_of_dates": "The days that snapshots are wanted for; one of them is tonight.",
+    "snapshot_as_of": "The day the snapshots are computed for now.",
+    "previous_list_members": "The list state that tonight continues: that of the newest release of an earlier day.",
+}
 LIST_STATE = {
     "list_id": "varchar",
     "customer_id": "varchar",
@@ -93,6 +98,10 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         specs=[
             dg.AssetSpec(["raw", name], description=text, group_name="raw", owners=OWNERS, kinds={"parquet"})
             for name, text in described.items()
+        ]
+        + [
+            dg.AssetSpec(["run", name], description=text, group_name="run", owners=OWNERS, kinds={"duckdb"})
+            for name, text in PARAMETERS.items()
         ],
         partitions_def=partitions_def,
         backfill_policy=ONE_RUN_PER_DAY,
