@@ -277,7 +277,8 @@ def sentence(error: Exception) -> str:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}."
     # Nobody foresaw this one: its text alone may not help.
-    return f"{type(error).__name__}: {error} (run again with --debug to see where)"
+    text = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {text} (run again with --debug to see where)"
 
 
 @contextmanager

@@ -219,6 +219,7 @@ def test_a_disk_that_runs_full_at_the_release_leaves_readers_where_they_were(
         assert fillers
         assert result.exit_code == cli.Exit.FAILED, result.output
         assert "Traceback" not in result.output
+        assert result.stderr.splitlines()[-1].startswith(f"keeprate: The disk of {home.root} is full; ")
         assert bytes_served(home) == before
         assert verify(home) == []
         fillers[0].unlink()

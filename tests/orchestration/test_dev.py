@@ -52,6 +52,8 @@ def server(home: Path) -> Iterator[Server]:
         port = probe.getsockname()[1]
     process = subprocess.Popen(
         [
+            # A script that starts a program in the background lets it ignore SIGINT.
+            *("sh", "-c", 'trap "" INT; exec "$@"', "sh"),
             *(sys.executable, "-c", "from orchestration.cli import main; main()", "dev"),
             *("--home", str(home), "--config", str(RULES), "--port", str(port)),
         ],

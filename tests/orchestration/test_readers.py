@@ -126,6 +126,8 @@ def test_a_night_that_is_told_to_stop_stops_and_frees_the_lock(home: Home) -> No
     before = bytes_served(home)
     process = subprocess.Popen(
         [
+            # A script that starts a program in the background lets it ignore SIGINT.
+            *("sh", "-c", 'trap "" INT; exec "$@"', "sh"),
             *(sys.executable, "-c", "from orchestration.cli import main; main()", "run"),
             *("--home", str(home.root), "--config", str(RULES), "--as-of", SECOND_DAY),
         ],
