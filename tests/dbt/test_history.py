@@ -25,6 +25,10 @@ EARLIER, LATER = date(2011, 9, 20), date(2011, 12, 9)
 Rows = list[tuple[Any, ...]]
 
 
+# Two whole nights.
+pytestmark = pytest.mark.slow
+
+
 @dataclass(frozen=True)
 class Night:
     """The tables that one night built.
