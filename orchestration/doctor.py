@@ -108,7 +108,7 @@ def check_packages(_: Setup) -> Iterator[Finding]:
         for requirement in map(Requirement, importlib.metadata.requires(PROJECT) or [])
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
     ]
-    advice = "Install the project again from its lock (`make install`)."
+    advice = "Install the project again from its lock (`make setup`)."
     wrong = 0
     for requirement in required:
         version = installed.get(normalised(requirement.name))
