@@ -100,7 +100,10 @@ def test_an_alert_keeps_its_id_on_the_following_night(tmp_path, small_shop, nigh
     assert {state for customer, _, state, _ in second if customer not in first} <= {"new"}
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first half first", "second half first"])
+@pytest.mark.parametrize(
+    "order",
+    [pytest.param((0, 1), id="first half first", marks=pytest.mark.slow), pytest.param((1, 0), id="second half first")],
+)
 def test_two_halves_in_either_order_say_what_the_whole_says(served, tmp_path, small_shop, night, deliver, order):
     halves = small_shop.cut_at_an_invoice()
     home = tmp_path / "home"
@@ -129,6 +132,7 @@ def test_plain_gzipped_and_zipped_copies_are_one_delivery(copied, small_shop, ni
     assert ask(copied, "select count(*) from marts.deliveries") == [(1,)]
 
 
+@pytest.mark.slow
 def test_rows_in_another_order_say_the_same(served, tmp_path, small_shop, night, deliver):
     home = tmp_path / "home"
     deliver(home, "online_retail.csv", small_shop.header + b"".join(reversed(small_shop.lines)))
