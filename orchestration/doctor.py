@@ -101,8 +101,8 @@ def check_packages(_: Setup) -> Iterator[Finding]:
 
     # The environment's own folders only: a package may put copies that it carries onto the search path.
     folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    found = importlib.metadata.distributions(path=folders)
-    installed = {normalised(each.metadata["Name"]): each.version for each in found}
+    distributions = importlib.metadata.distributions(path=folders)
+    installed = {normalised(each.metadata["Name"]): each.version for each in distributions}
     required = [
         requirement
         for requirement in map(Requirement, importlib.metadata.requires(PROJECT) or [])
