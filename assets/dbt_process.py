@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,8 +32,6 @@ __all__ = ["PROJECT_DIR", "BuildReport", "DbtProcess", "FailedTest", "TablesFail
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 _STAMP = "parsed.json"
 _RESULTS = {"LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult"}
-
-_log = logging.getLogger("keeprate")
 
 
 class TestsFailedError(Exception):
