@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,8 +32,6 @@ __all__ = ["PROJECT_DIR", "BuildReport", "DbtProcess", "FailedTest", "TablesFail
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 _STAMP = "parsed.json"
 _RESULTS = {"LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult"}
-
-_log = logging.getLogger("keeprate")
 
 
 class TestsFailedError(Exception):
@@ -113,8 +110,11 @@ class DbtProcess:
         (self.target / _STAMP).write_text(self._fingerprint(), encoding="utf-8")
         return result
 
-    def build(self, context: dg.AssetExecutionContext, *, select: str) -> BuildReport:
+    def build(self, context: dg.AssetExecutionContext, *, select: str, is_last: bool) -> BuildReport:
         """Build and test the selected tables.
+
+        A test that needs tables of two steps is run by the last: by then every table stands. Before that, a
+        test is run only where all its tables are selected or stand upstream.
 
         Unit tests are left to ``make test``: they test formulas, which do not change at night.
         """
@@ -129,8 +129,8 @@ class DbtProcess:
                 seen.append(MessageToDict(event, preserving_proto_field_name=True))
 
         arguments = ["build", *self._arguments(), "--select", select]
-        # Buildable: a test that needs tables of both steps is run by the second.
-        arguments += ["--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"]
+        arguments += ["--exclude-resource-type", "unit_test"]
+        arguments += ["--indirect-selection", "eager" if is_last else "buildable"]
         with _closing_database():
             results = self._invoke(arguments, keep)
         events = [

@@ -1,8 +1,7 @@
 """First step: from exports in the landing folder to raw feeds in the build file, and the gate on them.
 
-Belongs here: calling ``sources`` and registering its files, with the parameters of the run beside them.
-Does not belong here: reading or
-judging a file.
+Belongs here: calling ``sources`` and registering its files, with the parameters of the run beside them. Does not
+belong here: reading or judging a file.
 """
 
 import logging
@@ -30,6 +29,13 @@ _log = logging.getLogger("keeprate")
 LEDGERS = {
     "deliveries": "One row per delivery: the file, what was read from it and when.",
     "rejected": "One row per record that could not be kept, with the reason.",
+}
+PARAMETERS = {
+    "as_of_dates": "The days that snapshots are wanted for; one of them is tonight.",
+    "snapshot_as_of": "The day the snapshots are computed for now.",
+    "previous_list_members": "The list state that tonight continues: that of the newest release of an earlier day.",
+    "previous_customer_identities": "Whose each source record was in that release.",
+    "previous_customer_id_history": "Which customer ids had become others by that release.",
 }
 LIST_STATE = {
     "list_id": "varchar",
@@ -103,6 +109,10 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         specs=[
             dg.AssetSpec(["raw", name], description=text, group_name="raw", owners=OWNERS, kinds={"parquet"})
             for name, text in described.items()
+        ]
+        + [
+            dg.AssetSpec(["run", name], description=text, group_name="run", owners=OWNERS, kinds={"duckdb"})
+            for name, text in PARAMETERS.items()
         ],
         partitions_def=partitions_def,
         backfill_policy=ONE_RUN_PER_DAY,
@@ -114,7 +124,9 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
             result = load_exports(night)
             done["count"] = sum(delivery.records for delivery in result.deliveries)
         for name in result.ignored:
-            _log.warning("%s was left alone: only csv, csv.gz, zip and parquet files are exports", name)
+            _log.warning("%s was left aside: it is no export of a kind that is read", name)
+        for sentence in result.drift:
+            _log.warning("%s", sentence)
         with night.build() as con:
             _forget_verdicts(con)
             register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
@@ -170,6 +182,16 @@ def _previous_state(night: Night, as_of: date, table: str) -> Path | None:
     return file if file.exists() else None
 
 
+def _ages(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
+    """How many days old the newest delivery of a source may be, for the sources whose ``source.yml`` says so."""
+    return dict(
+        con.execute(
+            "select source, cast(max_by(max_age_days, received_at) as integer) from raw.deliveries "
+            "where max_age_days is not null group by source"
+        ).fetchall()
+    )
+
+
 @dg.asset_check(
     asset=["raw", "deliveries"],
     name="raw_gate",
@@ -189,7 +211,7 @@ def raw_gate_check(context: dg.AssetCheckExecutionContext, night: Night) -> dg.A
             as_of=con.execute("select max(as_of) from run.as_of_dates").fetchall()[0][0],
             refusals=[message for message, skipped in refusals if not skipped],
             skipped=[message for message, skipped in refusals if skipped],
-            limits=Limits.from_rules(night.rules.gates),
+            limits=Limits.from_rules(night.rules.gates, _ages(con)),
         )
         done["count"] = result.evaluated
         return report(con, result)

@@ -87,7 +87,7 @@ def table_assets(process: DbtProcess, partitions_def: dg.PartitionsDefinition[st
 def _built(context: dg.AssetExecutionContext, night: Night, name: str, *, select: str) -> Iterator[Any]:
     process = dbt_process(night.paths.root, night.dbt_vars)
     with step(name) as done:
-        report = process.build(context, select=select)
+        report = process.build(context, select=select, is_last=select == AFTER_SCORES)
         facts = _facts(night)
         refusals = {test.name: _refusal(night, test) for test in report.failed_tests}
         done["count"] = sum(rows for rows, _ in facts.values())
@@ -111,9 +111,8 @@ def _refusal(night: Night, test: FailedTest) -> str:
 
 def _with_refusal(event: Any, refusals: Mapping[str, str]) -> Any:
     """Say in a failed check what failed and what to do: a notification quotes it."""
-    if not isinstance(event, dg.AssetCheckResult) or event.check_name not in refusals:
-        return event
-    return event._replace(description=refusals[event.check_name])
+    refusal = refusals.get(event.check_name or "") if isinstance(event, dg.AssetCheckResult) else None
+    return event if refusal is None else event._replace(description=refusal)
 
 
 def _facts(night: Night) -> dict[str, tuple[int, dg.TableSchema]]:

@@ -40,7 +40,7 @@ class Stage:
 
 @dataclass
 class Report:
-    """What a child tells: its stages in order, whatever else its caller asked for, and the seconds that telling took."""
+    """What a child tells: its stages in order, what else its caller asked for, and the seconds that telling took."""
 
     stages: list[Stage] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)

@@ -125,7 +125,7 @@ def fit_table(rows: Iterable[dict[str, Any]]) -> Table:
         for row in group:
             ours, theirs = row["Keeprate"], row["lifetimes"]
             cells.append(
-                [row["model"], f"{ours:,.4f}", f"{theirs:,.4f}", f"{ours - theirs:+.4f}", row["status"] or _NONE]
+                [row["model"], f"{ours:,.4f}", f"{theirs:,.4f}", _difference(ours, theirs), row["status"] or _NONE]
             )
     return Table(
         "The same customers, two libraries: what the fits found",
@@ -221,6 +221,11 @@ def _seconds_of(run: ChildRun, name: str) -> float:
 
 def _times(one: float, other: float) -> str:
     return f"{one / other:.1f}"
+
+
+def _difference(one: float, other: float) -> str:
+    # Adding zero takes the sign from a difference that was rounded away.
+    return f"{round(one - other, 4) + 0.0:+.4f}"
 
 
 def _or_none(value: float | None, form: str) -> str:

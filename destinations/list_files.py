@@ -66,9 +66,7 @@ def write_csv(con: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
         for name, kind, *_ in columns
     )
     body = file.with_suffix(".body")
-    con.execute(
-        f"copy (select {cells} from ({query})) to '{_quoted(body)}' (format csv, header, force_quote *)"
-    )
+    con.execute(f"copy (select {cells} from ({query})) to '{_quoted(body)}' (format csv, header, force_quote *)")
     with file.open("wb") as out, body.open("rb") as rows:
         out.write(codecs.BOM_UTF8)
         shutil.copyfileobj(rows, out)

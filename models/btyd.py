@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 Floats = NDArray[np.float64]
 Groups = NDArray[np.intp]
@@ -252,12 +253,13 @@ def maximise(
         )
         return float(found.fun), np.clip(np.asarray(found.x, dtype=np.float64), lower, upper)
 
-    # A loose descent suffices to tell good starts from bad ones.
-    candidates = [descend(pilot or objective, start, ftol=1e-9, gtol=1e-5) for start in starts]
-    best = min(candidates, key=lambda candidate: candidate[0])[1]
-    theta = descend(objective, best, ftol=1e-13, gtol=1e-8)[1]
-
-    theta, hessian = _polish(objective, theta, lower, upper)
+    # The optimiser's matrices have four rows: threads of the linear algebra would only wait for each other.
+    with threadpool_limits(limits=1, user_api="blas"):
+        # A loose descent suffices to tell good starts from bad ones.
+        candidates = [descend(pilot or objective, start, ftol=1e-9, gtol=1e-5) for start in starts]
+        best = min(candidates, key=lambda candidate: candidate[0])[1]
+        theta = descend(objective, best, ftol=1e-13, gtol=1e-8)[1]
+        theta, hessian = _polish(objective, theta, lower, upper)
     slope = _slope(theta, objective(theta)[1], lower, upper)
     return Maximum(theta, slope, _deviations(hessian * total_weight))
 

@@ -8,6 +8,7 @@ the lock · 4 failure.
 """
 
 import os
+import signal
 import socket
 import sys
 import traceback
@@ -308,7 +309,8 @@ def sentence(error: Exception) -> str:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}."
     # Nobody foresaw this one: its text alone may not help.
-    return f"{type(error).__name__}: {error} (run again with --debug to see where)"
+    text = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {text} (run again with --debug to see where)"
 
 
 @contextmanager
@@ -393,4 +395,8 @@ def main() -> None:
         # A terminal that cannot show a character must not cost the night its summary.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As scripts start what they put in the background. Dagster gives SIGTERM the handler of SIGINT, so that nothing
+        # but a kill would end the night.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     app()

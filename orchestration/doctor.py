@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -98,13 +99,16 @@ def check_packages(_: Setup) -> Iterator[Finding]:
     """Whether what is installed is what the project requires and what its lock names."""
     from packaging.requirements import Requirement
 
-    installed = {normalised(found.metadata["Name"]): found.version for found in importlib.metadata.distributions()}
+    # The environment's own folders only: a package may put copies that it carries onto the search path.
+    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    distributions = importlib.metadata.distributions(path=folders)
+    installed = {normalised(each.metadata["Name"]): each.version for each in distributions}
     required = [
         requirement
         for requirement in map(Requirement, importlib.metadata.requires(PROJECT) or [])
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
     ]
-    advice = "Install the project again from its lock (`make install`)."
+    advice = "Install the project again from its lock (`make setup`)."
     wrong = 0
     for requirement in required:
         version = installed.get(normalised(requirement.name))

@@ -19,7 +19,13 @@ from warehouse.home import Home
 KEEP_DAYS = 90
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+# A run of this process is created some time before it starts; one that waits in the queue has no process yet.
+_UNDER_WAY = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 _BATCH = 100
 # dagster-dbt names the target folder of each call <op>-<run id>-<random>, seven hex digits each.
 _DBT_TARGET = re.compile(r"-[0-9a-f]{7}-[0-9a-f]{7}$")

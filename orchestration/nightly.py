@@ -8,6 +8,7 @@ any step of the job, or how the outcome is printed.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ __all__ = ["NightlyOptions", "Outcome", "Step", "run"]
 _REFUSALS = {"DagsterAssetCheckFailedError", "TestsFailedError"}
 _DONE, _REFUSED, _FAILED = 0, 1, 4
 _AGAIN_SECONDS = 30
+#: With less than this free, a disk is full.
+_FULL_BYTES = 2**20
 #: What people call the steps that Dagster names after their assets.
 _STEP_NAMES = {
     "raw_feeds": "exports",
@@ -118,9 +121,12 @@ def run(options: NightlyOptions) -> Outcome:
         If the day is not over yet.
     warehouse.errors.LockHeld
         If another run works on the home.
+    warehouse.errors.WarehouseError
+        If the disk is so full that not even the failure can be recorded.
     """
     from orchestration import instance
     from rules import load
+    from warehouse.errors import WarehouseError
     from warehouse.home import Home
     from warehouse.lock import RunLock
 
@@ -128,7 +134,16 @@ def run(options: NightlyOptions) -> Outcome:
     instance.prepare(options.home)
     os.environ["KEEPRATE_CONFIG"] = str(options.config.resolve())
     with RunLock(Home(options.home)):
-        return _run_locked(options, rules)
+        try:
+            return _run_locked(options, rules)
+        except Exception as error:
+            if shutil.disk_usage(options.home).free < _FULL_BYTES:
+                # Dagster cannot write down either why the run failed, and its database speaks of an "I/O error".
+                raise WarehouseError(
+                    f"The disk of {options.home} is full; what was served before still is: free some space, "
+                    "then run again."
+                ) from error
+            raise
 
 
 def _run_locked(options: NightlyOptions, rules: Rules) -> Outcome:
@@ -219,12 +234,14 @@ def _outcome(result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance, ni
 
 
 def _steps(result: dg.ExecuteInProcessResult) -> list[Step]:
+    import dagster as dg
+
     rows: dict[str, int] = {}
     for event in result.all_events:
         if event.is_step_materialization and event.step_key:
             count = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
-            if count is not None:
-                rows[event.step_key] = rows.get(event.step_key, 0) + int(count.value)  # type: ignore[arg-type]
+            if isinstance(count, dg.IntMetadataValue):
+                rows[event.step_key] = rows.get(event.step_key, 0) + (count.value or 0)
     return [
         Step(
             _STEP_NAMES.get(event.step_key, event.step_key),

@@ -278,8 +278,10 @@ def _innermost_message(event: dg.DagsterEvent) -> str:
         error = error.cause
     if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
         return "it was told to stop before it was done; run the night again."
-    text = (error.message if error is not None else event.message) or "failed without a message"
-    return text.strip().splitlines()[0] if text.strip() else "failed without a message"
+    text = (error.message if error is not None else event.message or "").strip()
+    # Dagster writes "module.Class: text". Of our own classes people need only the text.
+    text = re.sub(r"^\w+(?:\.\w+)+: ", "", text)
+    return text.splitlines()[0] if text else "failed without a message"
 
 
 def _without_personal_data(text: str) -> str:

@@ -54,13 +54,9 @@ def _rfm(rfm: Rfm) -> Iterator[Finding]:
 
 def _cuts(rfm: Rfm) -> Iterator[Finding]:
     if rfm.method == "fixed" and rfm.cuts is None:
-        yield Finding(
-            ("rfm", "cuts"), "is missing; the method fixed needs cut points for recency, frequency, monetary"
-        )
+        yield Finding(("rfm", "cuts"), "is missing; the method fixed needs cut points for recency, frequency, monetary")
     if rfm.method == "quantile" and rfm.cuts is not None:
-        yield Finding(
-            ("rfm", "cuts"), "has no effect with the method quantile; remove it or set the method to fixed"
-        )
+        yield Finding(("rfm", "cuts"), "has no effect with the method quantile; remove it or set the method to fixed")
     if rfm.cuts is None:
         return
     for axis, cuts in (
@@ -74,9 +70,7 @@ def _cuts(rfm: Rfm) -> Iterator[Finding]:
                 f"must have {rfm.bins - 1} numbers for {rfm.bins} bins, but has {len(cuts)}",
             )
         if any(low >= high for low, high in pairwise(cuts)):
-            yield Finding(
-                ("rfm", "cuts", axis), "must rise from number to number; sort it and remove repeats"
-            )
+            yield Finding(("rfm", "cuts", axis), "must rise from number to number; sort it and remove repeats")
 
 
 def _segments(rfm: Rfm) -> Iterator[Finding]:
@@ -135,9 +129,7 @@ def _risk_levels(levels: RiskLevels) -> Iterator[Finding]:
     for lower, upper in pairwise(("medium", "high", "critical")):
         low, high = getattr(levels, lower), getattr(levels, upper)
         if low >= high:
-            yield Finding(
-                ("risk_levels", upper), f"must be more than {lower}, but {high:g} is not more than {low:g}"
-            )
+            yield Finding(("risk_levels", upper), f"must be more than {lower}, but {high:g} is not more than {low:g}")
 
 
 def _lists(lists: Sequence[MarketingList], rfm: Rfm) -> Iterator[Finding]:

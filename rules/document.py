@@ -90,9 +90,7 @@ def read_document(path: Path) -> Document:
     text = _read_text(path)
     if escape := _ESCAPE.search(text):
         line = text[: escape.start()].count("\n") + 1
-        raise RulesError(
-            [Problem(path, line, f"holds the escape {escape.group()}; type the character itself")]
-        )
+        raise RulesError([Problem(path, line, f"holds the escape {escape.group()}; type the character itself")])
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
@@ -102,9 +100,7 @@ def read_document(path: Path) -> Document:
         value = nodes.read(root, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = (
-            f"is not valid YAML: {error.problem}; check indentation, brackets and quotes here and just above"
-        )
+        message = f"is not valid YAML: {error.problem}; check indentation, brackets and quotes here and just above"
         raise RulesError([Problem(path, mark.line + 1 if mark else None, message)]) from None
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
@@ -123,9 +119,7 @@ def _read_text(path: Path) -> str:
         raise RulesError([Problem(path, None, "does not exist; check the path")]) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise RulesError(
-            [Problem(path, line, "is not UTF-8 text; save the file with UTF-8 encoding")]
-        ) from None
+        raise RulesError([Problem(path, line, "is not UTF-8 text; save the file with UTF-8 encoding")]) from None
     except OSError as error:
         reason = (error.strerror or "unknown error").lower()
         raise RulesError(
@@ -176,9 +170,7 @@ class _NodeReader:
                     "has brackets where the name of a setting is expected; check the brackets and quotes",
                 )
             elif place in self.lines:
-                self._find(
-                    key_node, f"{_name(place)} is written twice, first on line {self.lines[place]}; keep one"
-                )
+                self._find(key_node, f"{_name(place)} is written twice, first on line {self.lines[place]}; keep one")
             else:
                 self.lines[place] = key_node.start_mark.line + 1
                 content[key_node.value] = self.read(value_node, place)

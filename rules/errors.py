@@ -27,11 +27,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}: {self.message}"
-            if self.line is None
-            else f"{self.file}, line {self.line}: {self.message}"
-        )
+        return f"{self.file}: {self.message}" if self.line is None else f"{self.file}, line {self.line}: {self.message}"
 
 
 class RulesError(ValueError):

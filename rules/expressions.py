@@ -145,9 +145,7 @@ def _parse(text: str) -> exp.Expression:
         place = f"near '{near}'; check the signs around it" if near else "as a whole; write it anew"
         raise ExpressionError(f"cannot be understood {place}") from None
     except TokenError:
-        raise ExpressionError(
-            "has a quote that is never closed; put text between two single quotes"
-        ) from None
+        raise ExpressionError("has a quote that is never closed; put text between two single quotes") from None
     except RecursionError:
         raise ExpressionError("is nested too deeply; make it simpler") from None
 
@@ -198,9 +196,7 @@ class _Compiler:
             case exp.Column():
                 return self._column(node)
             case exp.Null():
-                raise ExpressionError(
-                    "compares with null, which is never true; write 'is null' or 'is not null'"
-                )
+                raise ExpressionError("compares with null, which is never true; write 'is null' or 'is not null'")
             case exp.Func():
                 return self._function(node)
             case _:
@@ -208,9 +204,7 @@ class _Compiler:
 
     def _only(self, node: exp.Expression, *names: str) -> None:
         """Refuse every part of a node that would be dropped silently."""
-        extra = [
-            name for name, part in node.args.items() if part not in (None, False, []) and name not in names
-        ]
+        extra = [name for name, part in node.args.items() if part not in (None, False, []) and name not in names]
         if extra or node.comments:
             raise ExpressionError(f"uses {_describe(node)}, which is not allowed here; remove it")
 
@@ -224,9 +218,7 @@ class _Compiler:
         """Refuse putting unlike things side by side."""
         for part in (first, *others):
             if part.kind == "condition":
-                raise ExpressionError(
-                    f"compares the condition {part.text}; join conditions with and, or, not"
-                )
+                raise ExpressionError(f"compares the condition {part.text}; join conditions with and, or, not")
             if part.kind != first.kind:
                 raise ExpressionError(
                     f"compares {first.text}, {_NAMES[first.kind]}, with {part.text}, {_NAMES[part.kind]}; "
@@ -238,9 +230,7 @@ class _Compiler:
         self._alike(first, others)
         parts = (first, *others)
         texts = [part for part in parts if part.literal is not None]
-        for metric, known in (
-            (part.text, self._values[part.text]) for part in parts if part.text in self._values
-        ):
+        for metric, known in ((part.text, self._values[part.text]) for part in parts if part.text in self._values):
             for text in texts:
                 if text.literal not in known:
                     hint = suggestion(str(text.literal), known)
@@ -264,18 +254,14 @@ class _Compiler:
             case exp.Is():
                 return self._is_null(node.this, "is not null")
             case inner:
-                return _Sql(
-                    f"not {self._typed(inner, 'condition').within(_Binds.ATOM)}", "condition", _Binds.NOT
-                )
+                return _Sql(f"not {self._typed(inner, 'condition').within(_Binds.ATOM)}", "condition", _Binds.NOT)
 
     def _comparison(self, node: exp.Expression) -> _Sql:
         self._only(node, "this", "expression")
         sign = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}[node.key]
         left, right = self.compile(node.this), self.compile(node.args["expression"])
         self._comparable(left, [right])
-        return _Sql(
-            f"{left.within(_Binds.SUM)} {sign} {right.within(_Binds.SUM)}", "condition", _Binds.COMPARISON
-        )
+        return _Sql(f"{left.within(_Binds.SUM)} {sign} {right.within(_Binds.SUM)}", "condition", _Binds.COMPARISON)
 
     def _membership(self, node: exp.Expression, word: str) -> _Sql:
         self._only(node, "this", "expressions")
@@ -358,11 +344,7 @@ def _function_name(node: exp.Expression) -> str:
     """Name of a function as it was written, or of the library's class where it was a known one."""
     from sqlglot import exp
 
-    return (
-        str(node.this).lower()
-        if isinstance(node, exp.Anonymous)
-        else cast("exp.Func", node).sql_name().lower()
-    )
+    return str(node.this).lower() if isinstance(node, exp.Anonymous) else cast("exp.Func", node).sql_name().lower()
 
 
 def _describe(node: exp.Expression) -> str:

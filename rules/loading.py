@@ -51,6 +51,5 @@ def load(path: Path) -> Rules:
 
 def _error(path: Path, document: Document, findings: Iterable[Finding]) -> RulesError:
     return RulesError(
-        Problem(path, document.line(location), f"{document.name(location)} {clause}")
-        for location, clause in findings
+        Problem(path, document.line(location), f"{document.name(location)} {clause}") for location, clause in findings
     )

@@ -116,7 +116,7 @@ _METRICS = (
         float,
         "流失概率提升度",
         "Churn probability above the base rate",
-        "How far the churn probability is above the average customer's: 0 is average or better, 1 certain.",
+        "Churn probability divided by the average customer's, minus 1: 0 is average, 1 twice the average.",
         _SIGNAL,
     ),
     Metric(

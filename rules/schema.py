@@ -42,18 +42,14 @@ class Business(_Section):
     """Facts about the business that every figure rests on."""
 
     time_zone: str = Field(
-        description=(
-            "Time zone in which a business day begins and ends, as an IANA name such as Asia/Shanghai."
-        )
+        description=("Time zone in which a business day begins and ends, as an IANA name such as Asia/Shanghai.")
     )
     base_currency: str = Field(
         pattern=CURRENCY_PATTERN,
         description="Currency of all published amounts, as a three-letter ISO 4217 code such as CNY.",
     )
     model: Literal["non_contractual"] = Field(
-        description=(
-            "How customers buy; non_contractual means that they buy when they like and leave without notice."
-        )
+        description=("How customers buy; non_contractual means that they buy when they like and leave without notice.")
     )
     valid_order_statuses: tuple[OrderStatus, ...] = Field(
         min_length=1,
@@ -67,9 +63,7 @@ class Business(_Section):
     min_observation_days: int = Field(
         ge=1,
         le=3650,
-        description=(
-            "Shortest time, in days, over which a yearly purchase frequency is computed for a new customer."
-        ),
+        description=("Shortest time, in days, over which a yearly purchase frequency is computed for a new customer."),
     )
 
 
@@ -91,13 +85,9 @@ class RelationshipYears(_Section):
     """How long a customer relationship is taken to last."""
 
     method: Literal["observed_to_as_of"] = Field(
-        description=(
-            "How the years are found; observed_to_as_of counts from the first purchase to the reporting day."
-        )
+        description=("How the years are found; observed_to_as_of counts from the first purchase to the reporting day.")
     )
-    cap: float = Field(
-        gt=0, le=50, description="Longest relationship, in years, that a customer value may count."
-    )
+    cap: float = Field(gt=0, le=50, description="Longest relationship, in years, that a customer value may count.")
 
 
 class Clv(_Section):
@@ -119,52 +109,36 @@ class Cuts(_Section):
         )
     )
     frequency: CutPoints = Field(
-        description=(
-            "Numbers of purchases, rising; the score starts at 1 and each number reached adds one point."
-        )
+        description=("Numbers of purchases, rising; the score starts at 1 and each number reached adds one point.")
     )
     monetary: CutPoints = Field(
-        description=(
-            "Amounts in base currency, rising; the score starts at 1 and each amount reached adds one point."
-        )
+        description=("Amounts in base currency, rising; the score starts at 1 and each amount reached adds one point.")
     )
 
 
 class Cells(_Section):
     """Scores that belong to a segment; an axis that is left out takes every score."""
 
-    r: tuple[Score, ...] | None = Field(
-        default=None, min_length=1, description="Recency scores of the segment."
-    )
-    f: tuple[Score, ...] | None = Field(
-        default=None, min_length=1, description="Frequency scores of the segment."
-    )
-    m: tuple[Score, ...] | None = Field(
-        default=None, min_length=1, description="Monetary scores of the segment."
-    )
+    r: tuple[Score, ...] | None = Field(default=None, min_length=1, description="Recency scores of the segment.")
+    f: tuple[Score, ...] | None = Field(default=None, min_length=1, description="Frequency scores of the segment.")
+    m: tuple[Score, ...] | None = Field(default=None, min_length=1, description="Monetary scores of the segment.")
 
 
 def _when_tag(value: object) -> str:
     return DEFAULT if isinstance(value, str) else "cells"
 
 
-When = Annotated[
-    Annotated[Literal["default"], Tag(DEFAULT)] | Annotated[Cells, Tag("cells")], Discriminator(_when_tag)
-]
+When = Annotated[Annotated[Literal["default"], Tag(DEFAULT)] | Annotated[Cells, Tag("cells")], Discriminator(_when_tag)]
 
 
 class Segment(_Section):
     """One named group of RFM scores."""
 
-    id: Id = Field(
-        description="Short name for machines, which never changes: small letters, digits and underscores."
-    )
+    id: Id = Field(description="Short name for machines, which never changes: small letters, digits and underscores.")
     zh: Label = Field(description="Name shown to Chinese readers.")
     en: Label = Field(description="Name shown to English readers.")
     when: When = Field(
-        description=(
-            "Scores that belong to the segment, or the word default for all that is left; first match wins."
-        )
+        description=("Scores that belong to the segment, or the word default for all that is left; first match wins.")
     )
 
 
@@ -225,9 +199,7 @@ class Churn(_Section):
 class Signal(_Section):
     """One warning sign that raises the risk score of a customer."""
 
-    id: Id = Field(
-        description="Short name for machines, which never changes: small letters, digits and underscores."
-    )
+    id: Id = Field(description="Short name for machines, which never changes: small letters, digits and underscores.")
     zh: Label = Field(description="Reason shown to Chinese readers.")
     en: Label = Field(description="Reason shown to English readers.")
     metric: str = Field(
@@ -270,17 +242,13 @@ class Measure(_Section):
     metric: Literal["repurchased"] = Field(
         description="What counts as success; repurchased means at least one purchase within the window."
     )
-    window_days: int = Field(
-        ge=1, le=730, description="Days after joining the list within which success counts."
-    )
+    window_days: int = Field(ge=1, le=730, description="Days after joining the list within which success counts.")
 
 
 class MarketingList(_Section):
     """One list of customers that somebody acts on."""
 
-    id: Id = Field(
-        description="Short name for machines, which never changes: small letters, digits and underscores."
-    )
+    id: Id = Field(description="Short name for machines, which never changes: small letters, digits and underscores.")
     zh: Label = Field(description="Name shown to Chinese readers.")
     en: Label = Field(description="Name shown to English readers.")
     when: str = Field(
@@ -309,9 +277,7 @@ class MarketingList(_Section):
         description="Most customers that one owner gets at a time, best first; null sets no limit."
     )
     rank_by: str = Field(
-        description=(
-            "Figure that puts the most worthwhile customer first, by its name in the metric catalogue."
-        ),
+        description=("Figure that puts the most worthwhile customer first, by its name in the metric catalogue."),
         json_schema_extra={"enum": [*sorted(numeric_in(Use.LIST))]},
     )
     measure: Measure
@@ -332,8 +298,8 @@ class Gates(_Section):
     max_rejected_share: float = Field(
         default=0.2,
         ge=0,
-        le=1,
-        description="Share of unreadable records above which a file is refused; 0.2 if left out.",
+        le=0.2,
+        description="Share of unreadable records above which a file is refused: 0.2 at most, and if left out.",
     )
     max_row_drop: float = Field(
         default=0.5,
@@ -343,9 +309,7 @@ class Gates(_Section):
     )
     max_age_days: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description=(
-            "Age, in days, at which the newest data is too old to publish; null, if left out, only warns."
-        ),
+        description=("Age, in days, at which the newest data is too old to publish; null, if left out, only warns."),
     )
     list_size: ListSize = ListSize()
 
@@ -366,9 +330,7 @@ class Rules(_Section):
     @property
     def hash(self) -> str:
         """SHA-256 of the rules as canonical JSON, in hex: the layout of the file does not matter."""
-        canonical = json.dumps(
-            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -56,9 +56,7 @@ def shape_findings(error: ValidationError) -> list[Finding]:
         meant.add((*loc[:-1], near or ""))
     for details in errors:
         # A misspelt setting is also a missing one, but that is told already.
-        told = details["type"] == "extra_forbidden" or (
-            details["type"] == "missing" and details["loc"] in meant
-        )
+        told = details["type"] == "extra_forbidden" or (details["type"] == "missing" and details["loc"] in meant)
         if not told:
             findings.append(_finding(details, schema))
     return findings

@@ -1,10 +1,83 @@
 {#-
+    Fewer known values than these make no median and no quantile worth keeping: until so many gaps have ended, the rules'
+    one_time_days stands for the usual gap, and a next gap is expected to be as long as the personal one.
+-#}
+{%- macro fewest_known_gaps() -%} 20 {%- endmacro -%}
+
+{#-
+    The common table expressions that read a quantile of whole numbers as it was known on the first day of each month: of all
+    numbers that had come up in an earlier month. `histogram` has columns month, number and times, and `months` a row per
+    month. The last expression, called `name`, has the columns month and known_quantile, and no row where too little was known.
+
+    The counts are cumulated over months, and then over numbers; the number at a place is the smallest one whose cumulated
+    count exceeds the place. Between two places the quantile lies on a straight line, as in percentile_cont. So it is exact,
+    and no table is larger than months × distinct numbers, however many occasions there are.
+-#}
+{%- macro quantile_known_by_month(name, histogram, quantile) -%}
+{{ name }}_numbers as (
+    select distinct number from {{ histogram }}
+),
+
+{{ name }}_known as (
+    select
+        months.month,
+        {{ name }}_numbers.number,
+        sum(coalesce({{ histogram }}.times, 0)) over (
+            partition by {{ name }}_numbers.number
+            order by months.month rows between unbounded preceding and 1 preceding
+        ) as times
+    from months
+    cross join {{ name }}_numbers
+    left join {{ histogram }}
+        on months.month = {{ histogram }}.month
+        and {{ name }}_numbers.number = {{ histogram }}.number
+),
+
+{{ name }}_cumulated as (
+    select
+        month,
+        number,
+        sum(times) over (
+            partition by month order by number rows between unbounded preceding and current row
+        ) as times_up_to,
+        {{ quantile }} * (cast(sum(times) over (partition by month) as bigint) - 1) as place
+    from {{ name }}_known
+    where times > 0
+),
+
+{{ name }}_neighbours as (
+    select
+        month,
+        min(number) filter (where times_up_to > floor(place)) as number_below,
+        min(number) filter (where times_up_to > ceil(place)) as number_above,
+        max(place - floor(place)) as way_above
+    from {{ name }}_cumulated
+    group by month
+    having max(times_up_to) >= {{ fewest_known_gaps() }}
+),
+
+{{ name }} as (
+    select
+        month,
+        cast(number_below + way_above * (number_above - number_below) as double) as known_quantile
+    from {{ name }}_neighbours
+)
+{%- endmacro -%}
+
+{#-
     The common table expressions that say what was known on one day about every purchase occasion (a customer-day on which
     something was bought that is still worth something) up to that day. Last of them: `known_occasions`.
 
-    personal_gap_days = (n * own + k * prior) / (n + k): the running median of the customer's own gaps, shrunk to the median
+    personal_gap_days = (n * own + k * usual) / (n + k): the running median of the customer's own gaps, shrunk to the median
     of all gaps. threshold_days = the configured quantile of (next gap / personal gap), times the personal gap, within bounds.
-    Both use only gaps that had ended by the day in question, so that a threshold is never wiser than its day.
+
+    History stands still: what an occasion says of its customer's own gaps is what they were on that day, and both figures of
+    the population are those known on the first day of the occasion's month (`quantile_known_by_month`). A gap is known from
+    the month after the one in which it ended. So every later day finds the same gap and the same threshold, except after
+    what changes the past itself: a refund that makes a sale void, or a document delivered late or corrected.
+
+    The ratio is rounded to hundredths, to be counted as a whole number. What is rounded up to whole days is first rounded to a
+    millionth of a day, for a product like 17.5 * 1.2 may come out a hair above 21.
 -#}
 {%- macro known_occasions(as_of) -%}
 {%- set threshold = var('churn_threshold') -%}
@@ -48,6 +121,7 @@ numbered_occasions as (
     select
         customer_id,
         occasion_on,
+        cast({{ dbt.date_trunc('month', 'occasion_on') }} as date) as month,
         purchases,
         amount,
         row_number() over (partition by customer_id order by occasion_on) as occasion_no,
@@ -56,38 +130,67 @@ numbered_occasions as (
     from known_days
 ),
 
-prior_gap as (
-    select coalesce(percentile_cont(0.5) within group (order by gap_days), {{ threshold.one_time_days }}) as prior_gap_days
+months as (
+    select distinct month from numbered_occasions
+),
+
+ended_gaps as (
+    select
+        month,
+        gap_days as number,
+        count(*) as times
     from numbered_occasions
     where gap_days is not null
+    group by month, gap_days
 ),
+
+{{ quantile_known_by_month('usual_gaps', 'ended_gaps', 0.5) }},
 
 own_gaps as (
     select
-        *,
+        numbered_occasions.*,
         {{ running_median('gap_days', 'customer_id', 'occasion_on') }} as own_gap_days
     from numbered_occasions
 ),
 
-personal_gaps as (
+prior_gaps as (
     select
         own_gaps.*,
-        coalesce((
-            (own_gaps.occasion_no - 1) * coalesce(own_gaps.own_gap_days, 0)
-            + {{ threshold.shrinkage }} * prior_gap.prior_gap_days
-        ) / nullif(own_gaps.occasion_no - 1 + {{ threshold.shrinkage }}, 0), prior_gap.prior_gap_days) as personal_gap_days
+        coalesce(usual_gaps.known_quantile, {{ threshold.one_time_days }}) as prior_gap_days
     from own_gaps
-    cross join prior_gap
+    left join usual_gaps
+        on own_gaps.month = usual_gaps.month
 ),
 
-gap_ratio as (
+personal_gaps as (
     select
-        percentile_cont({{ threshold.q }}) within group (
-            order by {{ days_between('occasion_on', 'next_occasion_on') }} / nullif(personal_gap_days, 0)
-        ) as ratio
+        *,
+        coalesce((
+            (occasion_no - 1) * coalesce(own_gap_days, 0) + {{ threshold.shrinkage }} * prior_gap_days
+        ) / nullif(occasion_no - 1 + {{ threshold.shrinkage }}, 0), prior_gap_days) as personal_gap_days
+    from prior_gaps
+),
+
+gap_ratios as (
+    select
+        cast({{ dbt.date_trunc('month', 'next_occasion_on') }} as date) as month,
+        cast(floor(
+            100 * {{ days_between('occasion_on', 'next_occasion_on') }} / nullif(personal_gap_days, 0) + 0.5
+        ) as bigint) as number
     from personal_gaps
     where occasion_no > 1 and next_occasion_on is not null
 ),
+
+ended_ratios as (
+    select
+        month,
+        number,
+        count(*) as times
+    from gap_ratios
+    group by month, number
+),
+
+{{ quantile_known_by_month('usual_ratios', 'ended_ratios', threshold.q) }},
 
 known_occasions as (
     select
@@ -102,11 +205,13 @@ known_occasions as (
         personal_gaps.next_occasion_on,
         case
             when personal_gaps.occasion_no = 1 then {{ threshold.one_time_days }}
-            else cast(ceil(least(greatest(
-                personal_gaps.personal_gap_days * coalesce(gap_ratio.ratio, 1), {{ threshold.min_days }}
-            ), {{ threshold.max_days }})) as integer)
+            else cast(ceil(round(least(greatest(
+                personal_gaps.personal_gap_days * coalesce(usual_ratios.known_quantile, 100) / 100,
+                {{ threshold.min_days }}
+            ), {{ threshold.max_days }}), 6)) as integer)
         end as threshold_days
     from personal_gaps
-    cross join gap_ratio
+    left join usual_ratios
+        on personal_gaps.month = usual_ratios.month
 )
 {%- endmacro -%}

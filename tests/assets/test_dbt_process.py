@@ -106,6 +106,7 @@ def test_a_currency_without_a_rate_is_refused_by_name_and_nothing_is_published(h
     assert (outcome.exit_code, outcome.kind, outcome.release) == (1, "refused", None)
     assert len(outcome.reasons) == 1
     assert "every_valid_order_has_an_amount" in outcome.reasons[0]
+    assert "XAU" in outcome.reasons[0]
     assert served(home) == before
     # Nothing is left open, and once the rate is there the same night passes.
     with duckdb.connect(str(home / "build" / "warehouse.duckdb"), read_only=True) as con:

@@ -142,33 +142,30 @@ def test_the_steps_of_the_flow_are_assets(graph):
     by_schema: dict[str, set[str]] = {}
     for key in graph.materializable_asset_keys:
         by_schema.setdefault(key.path[0], set()).add("/".join(key.path[1:]))
-    assert set(by_schema) == {"raw", "staging", "core", "identity", "predictions", "marts", "release"}
+    assert set(by_schema) == {"raw", "run", "staging", "core", "identity", "predictions", "marts", "release"}
     assert by_schema["marts"] == MARTS
     assert by_schema["core"] >= CORE
     assert by_schema["identity"] == {"components"}
     assert by_schema["predictions"] == PREDICTIONS
     assert by_schema["raw"] == {*canonical_feeds(), "deliveries", "rejected"}
     assert by_schema["release"] == {"current", "lists"}
-    others = {key.path[-1] for key in graph.get_all_asset_keys() - graph.materializable_asset_keys}
-    assert others == PARAMETERS
+    assert by_schema["run"] == PARAMETERS
+    assert graph.materializable_asset_keys == graph.get_all_asset_keys()
 
 
-def test_every_asset_says_whose_it_is_and_what_it_is(graph, assets):
+def test_every_asset_says_whose_it_is_and_what_it_is(assets):
     for asset in assets:
-        if asset.key not in graph.materializable_asset_keys:
-            continue
         assert asset.owners, asset.key
         assert asset.kinds, asset.key
         assert asset.group_name not in {None, "default"}, asset.key
         assert len((asset.description or "").split()) >= 3, asset.key
 
 
-def test_every_asset_of_a_night_is_partitioned_by_the_day_in_the_business_time_zone(graph, assets):
+def test_every_asset_of_a_night_is_partitioned_by_the_day_in_the_business_time_zone(assets):
     for asset in assets:
-        if asset.key in graph.materializable_asset_keys:
-            assert isinstance(asset.partitions_def, dg.DailyPartitionsDefinition), asset.key
-            assert asset.partitions_def.timezone == "Europe/London"
-            assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=1), asset.key
+        assert isinstance(asset.partitions_def, dg.DailyPartitionsDefinition), asset.key
+        assert asset.partitions_def.timezone == "Europe/London"
+        assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=1), asset.key
 
 
 def test_the_release_depends_on_every_published_table(graph):
@@ -190,16 +187,12 @@ def test_three_gates_stop_what_follows(graph):
         assert spec.description
 
 
-def test_the_tests_of_a_table_are_checks_on_it(graph, manifest):
-    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
-    tests = {
-        (node["name"], nodes[node["attached_node"]]["name"])
-        for node in nodes.values()
-        if node["resource_type"] == "test" and node.get("attached_node")
-    }
-    checks = {(key.name, key.asset_key.path[-1]) for key in graph.asset_check_keys}
+def test_the_tests_of_dbt_are_checks(graph, manifest):
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
+    checks = {key.name for key in graph.asset_check_keys if not key.name.endswith("_gate")}
     assert len(tests) > 20
-    assert tests <= checks
+    assert checks == tests
 
 
 def test_the_night_is_one_job_in_one_process_with_a_deadline(definitions, graph):

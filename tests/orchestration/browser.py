@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -82,6 +83,16 @@ class Page:
                 self.socket.recv(timeout=0.1)
         raise TimeoutError(f"{expression} did not become true; the page says: {self.text()[:2000]}")
 
+    def settle(self, seconds: float = 60) -> None:
+        """Wait until the page has looked the same three times in a row."""
+        give_up_at, looks = time.monotonic() + seconds, [b"", b"", b""]
+        while looks.count(looks[0]) < 3 or not looks[0]:
+            if time.monotonic() > give_up_at:
+                raise TimeoutError("the page does not come to rest")
+            with suppress(TimeoutError):
+                self.socket.recv(timeout=0.5)
+            looks = [*looks[1:], self.picture()]
+
     def open(self, address: str) -> None:
         """Go to an address."""
         self.call("Page.navigate", url=address)
@@ -135,7 +146,9 @@ def open_browser(profile: Path, *, width: int = 1800, height: int = 1100) -> Ite
     try:
         with connect(_page_address(process), max_size=None, open_timeout=60) as socket:
             page = Page(socket)
-            page.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+            page.call(
+                "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            )
             yield page
             with suppress(ConnectionClosed):
                 page.call("Browser.close")
@@ -147,8 +160,6 @@ def open_browser(profile: Path, *, width: int = 1800, height: int = 1100) -> Ite
 
 def _page_address(process: "subprocess.Popen[str]") -> str:
     """Return the address under which the first page can be driven; the browser says it when it is ready."""
-    import urllib.request
-
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("DevTools listening on "):

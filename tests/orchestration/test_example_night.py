@@ -31,12 +31,19 @@ MARGIN = 0.30
 MIN_OBSERVATION_DAYS, CAP_YEARS = 90, 5
 BINS = 5
 QUANTILE, MIN_DAYS, MAX_DAYS, ONE_TIME_DAYS, SHRINKAGE = 0.90, 30, 400, 180, 3
+# Fewer ended gaps than these say nothing of the next one; no rule, docs/metrics.md says it.
+FEWEST_GAPS = 20
 LEVELS = {"medium": 40, "high": 60, "critical": 80}
 LIST_SIZE, LIST_RECENCY_DAYS = 50, 365
 WINDOWS = (30, 60, 90, 180, 365)
 
 # Published doubles have nine significant digits.
 close = {"rtol": 1e-8, "atol": 1e-9}
+
+
+def known_quantile(ended: pd.Series, quantile: float, *, otherwise: float) -> float:
+    """A quantile of what had ended by then; with too little, what stands in for it."""
+    return float(np.quantile(ended, quantile)) if len(ended) >= FEWEST_GAPS else otherwise
 
 
 @dataclass(frozen=True)
@@ -111,24 +118,37 @@ class Export:
 
     @cached_property
     def cadence(self) -> pd.DataFrame:
-        """Occasions with the personal gap and the threshold of the day they happened on.
+        """Occasions with the personal gap and the threshold as known on the first day of their month.
 
         personal gap = (n × median of the own gaps so far + k × median of all gaps) / (n + k); the threshold is the
         quantile of next gap / personal gap, over all who had a gap before, times the personal gap, within its bounds.
+        Of all gaps and of all ratios, to the hundredth, only those that had ended before the month count.
         """
         days = self.occasions.copy()
-        prior = days["gap"].median()
+        month = days["day"].dt.to_period("M").dt.start_time
+        repeat, followed = days["no"] > 1, days["next"].notna()
+        prior = month.map(
+            {
+                first: known_quantile(days["gap"][repeat & (days["day"] < first)], 0.5, otherwise=ONE_TIME_DAYS)
+                for first in month.unique()
+            }
+        )
         own = days.groupby("customer")["gap"].expanding().median().reset_index(level=0, drop=True)
         gaps = days["no"] - 1
         days["personal"] = (gaps * own.fillna(0) + SHRINKAGE * prior) / (gaps + SHRINKAGE)
-        days["ahead"] = (days["next"] - days["day"]).dt.days
-        ratios = (days["ahead"] / days["personal"])[(days["no"] > 1) & days["next"].notna()]
-        ratio = np.quantile(ratios, QUANTILE)
-        bounded = np.ceil((days["personal"] * ratio).clip(MIN_DAYS, MAX_DAYS))
-        days["threshold"] = bounded.where(days["no"] > 1, ONE_TIME_DAYS).astype(int)
-        silence = (days["next"].fillna(AS_OF) - days["day"]).dt.days
+        ahead = (days["next"] - days["day"]).dt.days
+        hundredths = np.floor(100 * ahead / days["personal"] + 0.5)
+        ratio = month.map(
+            {
+                first: known_quantile(hundredths[repeat & (days["next"] < first)], QUANTILE, otherwise=100)
+                for first in month.unique()
+            }
+        )
+        # The last bits of a product must not make a day of it.
+        bounded = np.ceil((days["personal"] * ratio / 100).clip(MIN_DAYS, MAX_DAYS).round(6))
+        days["threshold"] = bounded.where(repeat, ONE_TIME_DAYS).astype(int)
         lost = days["day"] + pd.to_timedelta(days["threshold"] + 1, unit="D")
-        days["churned_on"] = lost.where(silence > days["threshold"])
+        days["churned_on"] = lost.where((days["next"] > lost) | (~followed & (lost <= AS_OF)))
         return days
 
     @cached_property
@@ -696,10 +716,9 @@ def test_only_the_restricted_part_is_kept_from_other_users(home):
         assert mode & stat.S_IWOTH == 0
         assert bool(mode & stat.S_IROTH) is not restricted, path
     assert stat.S_IMODE((current / "restricted").stat().st_mode) == 0o750
-    for private in ("landing", "raw", "rejected", "build", "work", "history", "dagster"):
-        # The landing folder belongs to whoever delivers.
-        if private != "landing":
-            assert stat.S_IMODE((home / private).stat().st_mode) == 0o700, private
+    # The landing folder belongs to whoever delivers.
+    for private in ("raw", "rejected", "build", "work", "history", "dagster"):
+        assert stat.S_IMODE((home / private).stat().st_mode) == 0o700, private
 
 
 def test_no_published_table_has_a_column_for_names_or_addresses(con):

@@ -181,6 +181,16 @@ def test_runs_of_a_killed_process_are_reported_as_failed(
     assert maintenance.mark_lost_runs(instance) == []
 
 
+def test_a_process_that_was_killed_between_creating_a_run_and_starting_it_leaves_none_behind(
+    instance: dg.DagsterInstance, killed_process: dict[str, str]
+) -> None:
+    job = dg.Definitions(assets=[table]).resolve_implicit_global_asset_job_def()
+    lost = instance.create_run_for_job(job, tags=killed_process)
+    assert status_of(instance, lost) is dg.DagsterRunStatus.NOT_STARTED
+    assert maintenance.mark_lost_runs(instance) == [lost.run_id]
+    assert status_of(instance, lost) is dg.DagsterRunStatus.FAILURE
+
+
 def test_another_process_with_the_same_number_is_not_the_same_process() -> None:
     (tag,) = instances.process_tags().values()
     assert tag.startswith(f"{os.getpid()}@")

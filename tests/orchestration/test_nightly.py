@@ -41,11 +41,7 @@ def mart_bytes(home: Path) -> dict[str, str]:
 
 def everything(folder: Path) -> dict[str, bytes]:
     """Every byte that readers see."""
-    return {
-        str(file.relative_to(folder)): file.read_bytes()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    }
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
 def ask(home: Path, query: str) -> list[tuple]:
@@ -95,9 +91,7 @@ def test_an_alert_keeps_its_id_on_the_following_night(tmp_path, small_shop, nigh
     night(home, "2011-12-08")
     first = dict(ask(home, "select customer_id, alert_id from marts.list_members where left_on is null"))
     night(home, "2011-12-09")
-    second = ask(
-        home, "select customer_id, alert_id, state, entered_on from marts.list_members where left_on is null"
-    )
+    second = ask(home, "select customer_id, alert_id, state, entered_on from marts.list_members where left_on is null")
 
     stayed = [row for row in second if row[0] in first]
     assert stayed
@@ -106,10 +100,11 @@ def test_an_alert_keeps_its_id_on_the_following_night(tmp_path, small_shop, nigh
     assert {state for customer, _, state, _ in second if customer not in first} <= {"new"}
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first half first", "second half first"])
-def test_two_halves_in_either_order_say_what_the_whole_says(
-    served, tmp_path, small_shop, night, deliver, order
-):
+@pytest.mark.parametrize(
+    "order",
+    [pytest.param((0, 1), id="first half first", marks=pytest.mark.slow), pytest.param((1, 0), id="second half first")],
+)
+def test_two_halves_in_either_order_say_what_the_whole_says(served, tmp_path, small_shop, night, deliver, order):
     halves = small_shop.cut_at_an_invoice()
     home = tmp_path / "home"
     for place in order:
@@ -119,9 +114,7 @@ def test_two_halves_in_either_order_say_what_the_whole_says(
 
     tables = frozenset({"deliveries", "gate_results"})
     assert fingerprint(home, without=tables) == fingerprint(served, without=tables)
-    (sums,) = ask(
-        home, "select sum(records), sum(loaded + duplicates + excluded + rejected) from marts.deliveries"
-    )
+    (sums,) = ask(home, "select sum(records), sum(loaded + duplicates + excluded + rejected) from marts.deliveries")
     assert sums == (len(small_shop.lines), len(small_shop.lines))
 
 
@@ -139,6 +132,7 @@ def test_plain_gzipped_and_zipped_copies_are_one_delivery(copied, small_shop, ni
     assert ask(copied, "select count(*) from marts.deliveries") == [(1,)]
 
 
+@pytest.mark.slow
 def test_rows_in_another_order_say_the_same(served, tmp_path, small_shop, night, deliver):
     home = tmp_path / "home"
     deliver(home, "online_retail.csv", small_shop.header + b"".join(reversed(small_shop.lines)))
@@ -154,8 +148,7 @@ def test_a_corrected_delivery_replaces_its_invoices_and_counts_the_old_lines_as_
     number = next(line.split(b",")[0] for line in small_shop.lines if not line.startswith((b"C", b"A")))
     lines = [line for line in small_shop.lines if line.split(b",")[0] == number]
     corrected = [
-        line.rsplit(b",", 3)[0] + b",99.000," + line.split(b",")[-2] + b"," + line.split(b",")[-1]
-        for line in lines
+        line.rsplit(b",", 3)[0] + b",99.000," + line.split(b",")[-2] + b"," + line.split(b",")[-1] for line in lines
     ]
     quantities = [int(line.split(b",")[-5]) for line in lines]
     deliver(copied, "correction.csv", small_shop.header + b"".join(corrected))
@@ -182,9 +175,7 @@ def bad_files(content: bytes) -> dict[str, tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("fault", ["cut archive", "cut in the last record", "renamed column", "empty"])
-def test_a_file_that_cannot_be_trusted_stops_the_night_with_one_sentence(
-    copied, small_shop, night, deliver, fault
-):
+def test_a_file_that_cannot_be_trusted_stops_the_night_with_one_sentence(copied, small_shop, night, deliver, fault):
     before = everything(copied / "current")
     name, content = bad_files(small_shop.content)[fault]
     deliver(copied, name, content)
@@ -197,9 +188,7 @@ def test_a_file_that_cannot_be_trusted_stops_the_night_with_one_sentence(
     assert everything(copied / "current") == before
 
 
-def test_an_earlier_day_in_a_fresh_home_knows_nothing_of_what_came_later(
-    tmp_path, small_shop, night, deliver
-):
+def test_an_earlier_day_in_a_fresh_home_knows_nothing_of_what_came_later(tmp_path, small_shop, night, deliver):
     until = "2011-06-30"
     earlier = [line for line in small_shop.lines if _day(line) <= until]
     assert 0 < len(earlier) < len(small_shop.lines)

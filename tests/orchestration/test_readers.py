@@ -46,9 +46,7 @@ def home(
 def bytes_served(home: Home) -> dict[str, bytes]:
     """Name of the release and every byte that readers see."""
     release = home.current.resolve()
-    return {
-        str(file.relative_to(home.releases)): file.read_bytes() for file in release.rglob("*") if file.is_file()
-    }
+    return {str(file.relative_to(home.releases)): file.read_bytes() for file in release.rglob("*") if file.is_file()}
 
 
 def assert_in_order(home: Home) -> None:
@@ -128,6 +126,8 @@ def test_a_night_that_is_told_to_stop_stops_and_frees_the_lock(home: Home) -> No
     before = bytes_served(home)
     process = subprocess.Popen(
         [
+            # A script that starts a program in the background lets it ignore SIGINT.
+            *("sh", "-c", 'trap "" INT; exec "$@"', "sh"),
             *(sys.executable, "-c", "from orchestration.cli import main; main()", "run"),
             *("--home", str(home.root), "--config", str(RULES), "--as-of", SECOND_DAY),
         ],

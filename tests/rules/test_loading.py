@@ -183,9 +183,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("old", "new", "marker", "expected"), MISTAKES)
-def test_each_mistake_is_named_with_its_line(
-    edited: Edit, old: str, new: str, marker: str, expected: str
-) -> None:
+def test_each_mistake_is_named_with_its_line(edited: Edit, old: str, new: str, marker: str, expected: str) -> None:
     path = edited(old, new)
     message = refusal(path)
 
@@ -199,10 +197,7 @@ def test_a_list_without_what_makes_it_accountable_is_refused(edited: Edit, key: 
     path = edited(f"    {key}\n", "")
 
     name = key.partition(":")[0]
-    assert (
-        f"line {line_of('- id: churn_alert', path)}: lists[churn_alert].{name} is missing; add it"
-        in refusal(path)
-    )
+    assert f"line {line_of('- id: churn_alert', path)}: lists[churn_alert].{name} is missing; add it" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["action", "measure"])
@@ -249,9 +244,7 @@ JUNK: st.SearchStrategy[Any] = st.sampled_from(
         [1, "a"],
         {},
     ]
-) | st.dictionaries(
-    st.sampled_from(["id", "when", "r", "cap"]), st.sampled_from([1, "a", [9], {}]), max_size=2
-)
+) | st.dictionaries(st.sampled_from(["id", "when", "r", "cap"]), st.sampled_from([1, "a", [9], {}]), max_size=2)
 
 
 def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -304,24 +297,17 @@ def test_the_gates_are_optional(edited: Edit, tmp_path: Path) -> None:
 
 
 def test_fixed_cuts_must_fit_the_bins_and_rise(edited: Edit) -> None:
-    cuts = (
-        "method: fixed\n  cuts: {recency: [30, 60, 90], frequency: [2, 2, 4, 8], monetary: [10, 20, 50, 100]}"
-    )
+    cuts = "method: fixed\n  cuts: {recency: [30, 60, 90], frequency: [2, 2, 4, 8], monetary: [10, 20, 50, 100]}"
     path = edited("method: quantile", cuts)
 
     too_few, level = refusal(path).splitlines()
 
-    assert (
-        f"line {line_of('cuts:', path)}: rfm.cuts.recency must have 4 numbers for 5 bins, but has 3"
-        in too_few
-    )
+    assert f"line {line_of('cuts:', path)}: rfm.cuts.recency must have 4 numbers for 5 bins, but has 3" in too_few
     assert "rfm.cuts.frequency must rise from number to number" in level
 
 
 def test_cuts_without_effect_are_refused(edited: Edit) -> None:
-    cuts = (
-        "method: quantile\n  cuts: {recency: [1, 2, 3, 4], frequency: [1, 2, 3, 4], monetary: [1, 2, 3, 4]}"
-    )
+    cuts = "method: quantile\n  cuts: {recency: [1, 2, 3, 4], frequency: [1, 2, 3, 4], monetary: [1, 2, 3, 4]}"
 
     assert "rfm.cuts has no effect with the method quantile" in refusal(edited("method: quantile", cuts))
 
@@ -351,9 +337,7 @@ def test_cuts_without_effect_are_refused(edited: Edit) -> None:
         (b"a: 1\n--- \nb: 2\n", "is not valid YAML"),
     ],
 )
-def test_a_file_that_is_not_yaml_of_ours_is_refused_in_one_line(
-    tmp_path: Path, content: bytes, expected: str
-) -> None:
+def test_a_file_that_is_not_yaml_of_ours_is_refused_in_one_line(tmp_path: Path, content: bytes, expected: str) -> None:
     path = tmp_path / "business.yml"
     path.write_bytes(content)
 

@@ -10,15 +10,30 @@ refund_links as (
 
 {{ known_occasions(tonight()) }},
 
--- A customer is lost on the first day after the threshold has passed in silence; what happens later is a return.
-final as (
+silences as (
     select
         *,
-        case
-            when coalesce(next_occasion_on, {{ tonight() }}) > {{ add_days('occasion_on', 'threshold_days') }}
-                then {{ add_days('occasion_on', 'threshold_days + 1') }}
-        end as churned_on
+        {{ add_days('occasion_on', 'threshold_days + 1') }} as lost_on
     from known_occasions
+),
+
+-- A customer is lost on the first day after the threshold, unless they buy on that very day; who buys later returns.
+final as (
+    select
+        customer_id,
+        occasion_on,
+        occasion_no,
+        purchases,
+        amount,
+        gap_days,
+        own_gap_days,
+        personal_gap_days,
+        next_occasion_on,
+        threshold_days,
+        case
+            when next_occasion_on > lost_on or (next_occasion_on is null and lost_on <= {{ tonight() }}) then lost_on
+        end as churned_on
+    from silences
 )
 
 select * from final

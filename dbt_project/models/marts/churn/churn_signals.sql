@@ -19,8 +19,13 @@ metrics as (
         snapshots.as_of,
         snapshots.customer_id,
         cast(snapshots.recency_days as double) as recency_days,
+        cast(snapshots.rfm_frequency as double) as frequency,
+        cast(snapshots.rfm_monetary as double) as monetary,
+        cast(snapshots.orders_365d as double) as orders_365d,
         snapshots.personal_gap_days,
         snapshots.cadence_ratio,
+        greatest(snapshots.recency_days - snapshots.personal_gap_days, 0) as days_overdue,
+        clv.clv_predicted_365d,
         clv.p_no_purchase as churn_probability,
         base_rate.base_rate,
         clv.p_no_purchase / nullif(base_rate.base_rate, 0) - 1 as churn_probability_lift
@@ -30,7 +35,10 @@ metrics as (
     cross join base_rate
 ),
 
-{#- What each metric is measured against, how strongly it speaks (0 to 1), and how its number reads in a sentence. -#}
+{#-
+    What a metric is measured against, how strongly it speaks (0 to 1), and how its number reads in a sentence.
+    A metric that is not here speaks through the label of its signal.
+-#}
 {%- set evidence = {
     'cadence_ratio': {
         'baseline': 'personal_gap_days',
@@ -62,7 +70,12 @@ metrics as (
 
 signals as (
     {%- for signal in var('signals') %}
-    {%- set by = evidence[signal.metric] %}
+    {%- set by = evidence.get(signal.metric) or {
+        'baseline': 'cast(null as double)',
+        'strength': '1',
+        'zh': literal(signal.zh ~ '：') ~ ' || ' ~ spoken(signal.metric, 1) ~ " || '（阈值 @）'",
+        'en': literal(signal.en ~ ': ') ~ ' || ' ~ spoken(signal.metric, 1) ~ " || ' (threshold @)'",
+    } %}
     select
         as_of,
         customer_id,

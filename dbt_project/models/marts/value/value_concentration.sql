@@ -14,7 +14,7 @@ ranked as (
     from snapshots
 ),
 
--- The best p per cent of the customers, rounded up to a whole customer.
+-- The best p per cent of the customers, rounded down to whole customers.
 placed as (
     select
         cast(ceil(place * 100.0 / customers) as integer) as percentile,
