@@ -14,10 +14,14 @@ __all__ = ["RESTRICTED_TABLES", "list_asset", "list_gate_check"]
 
 #: What only those may read who work with persons: table of the build file to the columns it is ordered by.
 RESTRICTED_TABLES = {"contacts": "customer_id, source, source_customer_id", "rejected_records_full": "all"}
-#: For whoever looks after the source systems: what to correct where, file by file.
+#: For whoever looks after the source systems: what to correct where, file by file. What is written into the last column
+#: comes back by `keeprate replay`.
 REJECTED_WORKLIST = """
-    select source, file, feed, record_no, source_key, code, column_name, raw_value, advice_zh, advice_en
+    select
+        source, file, delivery_id, feed, record_no, source_key, code, column_name, raw_value, advice_zh, advice_en,
+        '' as corrected_value
     from core.rejected_records_full
+    where not is_corrected
     order by all
 """
 

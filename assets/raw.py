@@ -5,6 +5,7 @@ belong here: reading or judging a file.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ import dagster as dg
 from assets.night import MEMORY_LIMIT, ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
 from sources import SourceDefaults, canonical_feeds
 from warehouse.build import FeedFiles, carry_over, register_raw, replace_table, write_run_tables
+from warehouse.identifiers import KEY_VARIABLE, hmac_pads, identifier_key
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,6 +35,7 @@ LEDGERS = {
 PARAMETERS = {
     "as_of_dates": "The days that snapshots are wanted for; one of them is tonight.",
     "snapshot_as_of": "The day the snapshots are computed for now.",
+    "identifier_key": "The secret of the ids that are published for customers named by e-mail address or phone.",
     "previous_list_members": "The list state that tonight continues: that of the newest release of an earlier day.",
     "previous_customer_identities": "Whose each source record was in that release.",
     "previous_customer_id_history": "Which customer ids had become others by that release.",
@@ -57,6 +60,7 @@ IDENTITY_STATE = {
     },
     "customer_id_history": {"old_customer_id": "varchar", "customer_id": "varchar", "changed_on": "date"},
 }
+IDENTIFIER_KEY = {"inner_pad": "varchar", "outer_pad": "varchar"}
 REFUSALS = {"file": "varchar", "source": "varchar", "message": "varchar", "is_skipped": "boolean"}
 
 
@@ -137,6 +141,8 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 list_member_columns=LIST_STATE,
                 previous_list_members=_previous_state(night, as_of, "list_members"),
             )
+            key = identifier_key(night.paths, os.environ.get(KEY_VARIABLE))
+            replace_table(con, "run", "identifier_key", IDENTIFIER_KEY, [hmac_pads(key)])
             for table, columns in IDENTITY_STATE.items():
                 carry_over(con, f"previous_{table}", columns, _previous_state(night, as_of, table))
             replace_table(

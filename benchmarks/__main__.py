@@ -19,12 +19,14 @@ from rich.console import Console
 
 from benchmarks import AS_OF, EXPORT, SOURCE
 from benchmarks.floor import compare
+from benchmarks.landing import PEERS
 from benchmarks.measure import ChildRun, run_child
 from benchmarks.tables import (
     Table,
     fit_table,
     floor_table,
     forecast_table,
+    landing_table,
     markdown,
     night_table,
     print_table,
@@ -34,6 +36,7 @@ from benchmarks.tables import (
 
 RESULTS = Path(__file__).with_name("results.md")
 _FLOORS = 3
+_LANDINGS = 3
 #: On matrices of four by four, more threads than one only wait for each other, the longer the busier the machine is.
 _ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _PACKAGES = ("dagster", "dbt-core", "duckdb", "great-expectations", "numpy", "scipy", "pandas", "lifetimes")
@@ -75,7 +78,22 @@ def measure(folder: Path, console: Console) -> list[Table]:
     show(seconds_table(compared["seconds"]))
     show(fit_table(compared["fits"]))
     show(forecast_table(compared["forecasts"]))
+    show(_landing(folder))
     return tables
+
+
+def _landing(folder: Path) -> Table:
+    """Land one large file, and let DuckDB alone read it."""
+    file = folder / "large" / "landing" / "shop" / "order_lines_2025-01-01.csv"
+    run_child("landing", "make", str(file))
+    runs: dict[str, list[ChildRun]] = {what: [] for what in ("keeprate", *PEERS)}
+    for _ in range(_LANDINGS):
+        for what, done in runs.items():
+            work = folder / "large" / what
+            done.append(run_child("landing", what, str(file), str(work)))
+            shutil.rmtree(work)
+    ours = runs.pop("keeprate")
+    return landing_table(ours, {PEERS[what]: done for what, done in runs.items()}, file.stat().st_size)
 
 
 def surroundings() -> str:

@@ -65,6 +65,7 @@ _FEEDS = {
         group by all
     """,
 }
+_STEPS = ("before identity", "before scores", "after scores")
 #: Columns that tell of the run itself.
 _RUN_COLUMNS = {"deliveries": ("received_at",)}
 
@@ -76,7 +77,7 @@ class Model:
     schema: str
     name: str
     is_view: bool
-    is_scored: bool
+    step: str
     sql: str
 
 
@@ -110,13 +111,13 @@ def main(home: Path, work: Path) -> None:
                     "order by record_no"
                 )
             con.execute("drop table lines")
-        with report.stage("tables before scores"):
-            _build(con, [model for model in in_order if not model.is_scored])
-        with report.stage("predictions"):
-            _predict(con, rules.churn.horizon_days, rules.clv.discount_rate_year)
-        with report.stage("tables after scores"):
-            _build(con, [model for model in in_order if model.is_scored])
-            con.execute("checkpoint")
+        for step in _STEPS:
+            if step == "after scores":
+                with report.stage("predictions"):
+                    _predict(con, rules.churn.horizon_days, rules.clv.discount_rate_year)
+            with report.stage(f"tables {step}"):
+                _build(con, [model for model in in_order if model.step == step])
+                con.execute("checkpoint")
     report.send()
 
 
@@ -147,17 +148,21 @@ def _models(target: Path) -> Iterator[Model]:
             schema=node["schema"],
             name=node["name"],
             is_view=node["config"]["materialized"] == "view",
-            is_scored="after_scores" in node["config"]["tags"],
+            step=next(step for step in _STEPS if step.replace(" ", "_") in node["config"]["tags"]),
             sql=compiled.read_text(encoding="utf-8"),
         )
 
 
 def _copy_what_a_night_is_given(con: duckdb.DuckDBPyConnection) -> None:
-    for schema in ("raw", "run", "staging", "core", "predictions", "marts"):
+    for schema in ("raw", "run", "staging", "core", "identity", "predictions", "marts"):
         con.execute(f"create schema {schema}")
-    for table in ("raw.deliveries", "raw.rejected", "run.as_of_dates", "run.snapshot_as_of"):
+    given = con.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() "
+        "where database_name = 'night' and schema_name in ('run', 'identity')"
+    ).fetchall()
+    # Nobody shares an address in this export, so that no record is another's.
+    for table in ("raw.deliveries", "raw.rejected", *(name for (name,) in given)):
         con.execute(f"create table {table} as from night.{table}")
-    con.execute("create table run.previous_list_members as from night.run.previous_list_members")
 
 
 def _build(con: duckdb.DuckDBPyConnection, models: list[Model]) -> None:

@@ -75,7 +75,8 @@ class ChildRun:
     facts : dict
         As the child reported them.
     samples : list of (float, int)
-        Time of day and resident set in bytes; empty where ``/proc`` does not exist.
+        Time of day and resident sets of the child and its own children in bytes; empty where ``/proc`` does not
+        exist.
     """
 
     seconds: float
@@ -154,9 +155,11 @@ def run_child(module: str, *arguments: str, environment: Mapping[str, str] | Non
 
 
 def _resident(pid: int) -> int | None:
-    """Resident set of a process in bytes; None where ``/proc`` does not tell, or no longer."""
+    """Resident sets of a process and its children in bytes; None where ``/proc`` does not tell, or no longer."""
+    process = Path(f"/proc/{pid}")
     try:
-        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+        pages = (process / "statm").read_text(encoding="ascii").split()[1]
+        children = (process / "task" / str(pid) / "children").read_text(encoding="ascii").split()
     except (OSError, IndexError):
         return None
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") + sum(_resident(int(child)) or 0 for child in children)

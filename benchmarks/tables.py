@@ -6,7 +6,7 @@ measuring.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ __all__ = [
     "fit_table",
     "floor_table",
     "forecast_table",
+    "landing_table",
     "markdown",
     "night_table",
     "print_table",
@@ -80,7 +81,7 @@ def ratio_table(first: ChildRun, again: ChildRun, floors: Sequence[ChildRun]) ->
     nights = (first, again)
     # The second night finds the export read.
     against = ((first, 0.0), (again, _seconds_of(floor, _READING)))
-    tables = ("tables before scores", "predictions", "tables after scores")
+    tables = ("tables before identity", "tables before scores", "predictions", "tables after scores")
     return Table(
         "Night / floor",
         ["", "first night", "the same again"],
@@ -94,6 +95,25 @@ def ratio_table(first: ChildRun, again: ChildRun, floors: Sequence[ChildRun]) ->
         "In seconds, the second night is held against the floor without reading: it finds the export read. A night's "
         "tables include contracts, descriptions and every dbt test. Processor seconds feel other work on the machine "
         "least.",
+    )
+
+
+def landing_table(ours: Sequence[ChildRun], peers: Mapping[str, Sequence[ChildRun]], size: int) -> Table:
+    """Seconds and memory of landing one large file, against DuckDB's bare readings of it."""
+    landed = median_run(ours)
+    [rows] = {run.facts["rows"] for runs in (ours, *peers.values()) for run in runs}
+    cells = [["landed as raw Parquet", *_landing(landed), ""]]
+    for where, runs in peers.items():
+        bare = median_run(runs)
+        times = _times(landed.seconds_in_stages, bare.seconds_in_stages)
+        cells.append([f"DuckDB, all VARCHAR, into {where}", *_landing(bare), times])
+    return Table(
+        f"One csv file of {rows:,} order lines, {size / _MB:,.0f} MB",
+        ["", "s", "processor s", "MB", "Keeprate / this"],
+        cells,
+        f"Medians of {len(ours)}, asked in turn. Landing finds out what the file is, copies it, counts its records "
+        "without DuckDB, spells and judges every value and writes Parquet; a bare reading does none of this. MB: "
+        "largest resident set of the process and its children.",
     )
 
 
@@ -209,6 +229,11 @@ def _rest(run: ChildRun) -> list[str]:
 
 def _whole(run: ChildRun) -> list[str]:
     return [f"{run.seconds:.2f}", f"{run.peak_bytes / _MB:.0f}"]
+
+
+def _landing(run: ChildRun) -> list[str]:
+    [stage] = run.stages
+    return [f"{stage.seconds:.1f}", f"{run.cpu_seconds:.1f}", _cells(run, stage)[1]]
 
 
 def _work(run: ChildRun) -> float:

@@ -21,7 +21,7 @@ from expectations.profile import Profile, RowRule, aged, bounded, row_rules, tab
 if TYPE_CHECKING:
     import duckdb
 
-# The columns are text or typed, depending on what landed them.
+# The columns are text or typed, depending on what landed them. Corrected records are no measure of a source.
 _DELIVERIES = """
 select
     source,
@@ -32,7 +32,7 @@ select
     coalesce(try_cast(rejected as bigint), 0) as rejected,
     coalesce(try_cast(exported_at as timestamp), try_cast(received_at as timestamp)) as exported_at
 from raw.deliveries
-where feed is not null
+where feed is not null and corrects is null
 """
 
 _BY_FEED = f"""

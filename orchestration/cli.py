@@ -270,6 +270,77 @@ def inspect(
         raise typer.Exit(Exit.REFUSED if any(file.refused for file in found.files) else Exit.DONE)
 
 
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", file_okay=False, help="Becomes a home: landing/ gets the exports.")
+    ],
+    customers: Annotated[
+        int, typer.Option("--customers", min=1, max=10_000_000, help="People and accounts of the company.")
+    ] = 2_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same number writes the same files.")] = 1,
+    debug: DebugOption = False,
+) -> None:
+    """Write the exports of a simulated company's systems, and the truth about them."""
+    from orchestration.console import print_demo, progress
+
+    with _sentences(debug=debug), progress(debug=debug):
+        if (folder / "landing").exists() and not (folder / "truth" / "parameters.json").exists():
+            raise MisuseError(f"The folder {folder} holds exports that are no demo's; name another one.")
+        import tempfile
+
+        from demo import write_demo
+        from warehouse.connection import connect
+
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=".demo-", dir=folder) as desk,
+            connect(Path(desk) / "simulation.duckdb", memory_limit="4GB") as con,
+        ):
+            summary = write_demo(con, folder, customers=customers, seed=seed)
+        print_demo(summary, folder)
+
+
+@app.command()
+def replay(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A release's rejected_records.csv with corrected_value filled in.")
+    ],
+    home: HomeOption = HOME,
+    landing: LandingOption = None,
+    config: ConfigOption = CONFIG,
+    debug: DebugOption = False,
+) -> None:
+    """Put corrected records into landing, for the next run to load."""
+    from orchestration.console import print_replayed, progress
+
+    with _sentences(debug=debug), progress(debug=debug):
+        _require_file(config)
+        _require_folder(home, "--home")
+        if not file.is_file():
+            raise MisuseError(f"The file {file} does not exist.")
+        from rules import load as load_rules
+        from sources import RefusedFileError, SourceDefaults
+        from sources import replay as write_corrections
+        from warehouse.connection import connect
+        from warehouse.home import Home
+
+        paths, business = Home(home), load_rules(config).business
+        try:
+            with connect() as con:
+                done = write_corrections(
+                    con,
+                    file,
+                    landing=landing or paths.landing,
+                    raw=paths.raw,
+                    defaults=SourceDefaults(business.time_zone, business.base_currency),
+                )
+        except RefusedFileError as error:
+            raise MisuseError(f"The file {file} cannot be used: {error.reason}.") from error
+        print_replayed(done)
+        raise typer.Exit(Exit.REFUSED if done.refused else Exit.DONE)
+
+
 def dev_command(port: int) -> list[str]:
     """Command that serves the definitions on the loopback."""
     return [
@@ -287,12 +358,13 @@ def dev_environment(landing: Path | None, config: Path) -> dict[str, str]:
 def exit_status(error: Exception) -> Exit:
     """Exit status an exception ends a command with."""
     from rules.errors import RulesError
+    from sources.errors import ProfileError
     from warehouse.errors import LockHeld
 
     match error:
         case LockHeld():
             return Exit.LOCKED
-        case MisuseError() | RulesError():
+        case MisuseError() | ProfileError() | RulesError():
             return Exit.MISUSE
         case _:
             return Exit.FAILED
@@ -301,9 +373,10 @@ def exit_status(error: Exception) -> Exit:
 def sentence(error: Exception) -> str:
     """What a user is told about an exception."""
     from rules.errors import RulesError
+    from sources.errors import ProfileError
     from warehouse.errors import WarehouseError
 
-    if isinstance(error, MisuseError | RulesError | WarehouseError):
+    if isinstance(error, MisuseError | ProfileError | RulesError | WarehouseError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -16,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from demo import DemoSummary
     from orchestration.doctor import Finding
     from orchestration.nightly import Outcome
-    from sources import Examined, Inspection
+    from sources import Examined, Inspection, Replayed
     from warehouse.releases import Release
 
 _FIGURES = {"customers": "customers", "orders": "orders", "list_members": "list members"}
@@ -168,6 +170,38 @@ def _print_examined(console: Console, file: "Examined") -> None:
         where = f" in {reject['column']}" if reject["column"] else ""
         value = f": {reject['value']!r}" if reject["value"] is not None else ""
         _line(console, f"  rejected  record {reject['record_no']}, {reject['code']}{where}{value}")
+
+
+def print_demo(summary: "DemoSummary", folder: Path) -> None:
+    """Print what a demo consists of, and what to do with it."""
+    console = _console()
+    table = Table("source", box=SIMPLE_HEAD)
+    table.add_column("files", justify="right")
+    table.add_column("records", justify="right")
+    sources: dict[str, list[int]] = {}
+    for name, records in summary.files.items():
+        sources.setdefault(name.partition("/")[0], []).append(records)
+    for source, counts in sources.items():
+        table.add_row(source, f"{len(counts)}", f"{sum(counts):,}")
+    console.print(table)
+    truth = folder / "truth"
+    _line(console, f"{summary.bad_rows:,} of the records do not load or do not count; {truth} says which and why.")
+    _line(console, f"Next: keeprate run --home {folder} --as-of latest")
+
+
+def print_replayed(replayed: "Replayed") -> None:
+    """Print which corrections were written and which rows of the worklist came to nothing."""
+    console = _console()
+    for written in replayed.written:
+        _line(console, f"landing/{written.file}: {written.records:,} records")
+    if replayed.repeated:
+        _line(console, f"{replayed.repeated:,} records were corrected so before")
+    for one in replayed.refused:
+        _line(console, f"line {one.line}: {one.reason}")
+    if replayed.written:
+        _line(console, "The next run loads them.")
+    elif not (replayed.refused or replayed.repeated):
+        _line(console, "Nothing to write; fill in the column corrected_value.")
 
 
 def _line(console: Console, text: str) -> None:

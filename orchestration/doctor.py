@@ -208,7 +208,7 @@ def check_release(setup: Setup) -> Iterator[Finding]:
 def check_permissions(setup: Setup) -> Iterator[Finding]:
     """Whether other accounts of the machine are kept out of what holds personal data."""
     home = Home(setup.home)
-    private = [home.raw, home.rejected, home.build, home.work, home.history, home.dagster]
+    private = [home.raw, home.rejected, home.build, home.work, home.history, home.identifier_key, home.dagster]
     restricted = home.current / "restricted"
     # Group access to the restricted folder is meant: marketing reads the lists.
     rules = [(path, 0o077) for path in private] + [

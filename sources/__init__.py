@@ -6,13 +6,15 @@ the other rooms. The ledger is read with a DuckDB connection that it is given; f
 their own (``worker.py``), which has to open one for itself.
 
 ``load`` reads what is new in landing; ``catalog`` names the raw files that count; ``inspect`` says how files
-would be read.
+would be read; ``replay`` writes corrections of what was rejected.
 """
 
+from sources.errors import RefusedFileError
 from sources.feeds import FeedFiles, canonical_feeds
 from sources.inspecting import Examined, Inspection, inspect
 from sources.ledger import Delivery, catalog
 from sources.loading import LoadResult, Refusal, load
+from sources.replaying import NotCorrected, Replayed, WrittenCorrection, replay
 from sources.settings import SourceDefaults
 
 __all__ = [
@@ -21,10 +23,15 @@ __all__ = [
     "FeedFiles",
     "Inspection",
     "LoadResult",
+    "NotCorrected",
     "Refusal",
+    "RefusedFileError",
+    "Replayed",
     "SourceDefaults",
+    "WrittenCorrection",
     "canonical_feeds",
     "catalog",
     "inspect",
     "load",
+    "replay",
 ]

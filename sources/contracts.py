@@ -7,6 +7,7 @@ records (``mapping.py``).
 a column is           required: its header must be there · optional: it may be missing · evolve: and
                       unreadable values cost no record · freeze: it must be there, and one unreadable value
                       refuses the file
+vanished columns      that the delivery before still had: a warning
 unknown columns       evolve: kept in ``extra`` and reported · freeze: refuse the file
 unreadable values     from a share on, where one is declared: a warning, or the file is refused
 number of records     as far from the median of the last seven deliveries, where declared: likewise
@@ -20,7 +21,7 @@ from sources.errors import RefusedFileError
 from sources.planning import Cell, Plan
 from sources.settings import Tolerance, listed
 
-__all__ = ["check_unknown_columns", "check_unreadable", "check_volume"]
+__all__ = ["check_unknown_columns", "check_unreadable", "check_vanished_columns", "check_volume"]
 
 COMPARED_DELIVERIES = 7
 ENOUGH_DELIVERIES = 4
@@ -28,7 +29,7 @@ ENOUGH_DELIVERIES = 4
 
 
 def check_unknown_columns(plan: Plan) -> list[str]:
-    """Sentences about columns that appeared or went.
+    """Sentences about columns that nobody maps.
 
     Raises
     ------
@@ -46,6 +47,23 @@ def check_unknown_columns(plan: Plan) -> list[str]:
             )
         said.append(f"nobody reads {columns}; kept in extra")
     return said
+
+
+def check_vanished_columns(present: str, before: str | None) -> list[str]:
+    """Sentences about optional columns that the delivery before still had.
+
+    Parameters
+    ----------
+    present, before : str
+        The profile's columns in this file and in the one before it of the same kind, one a line; None where no
+        earlier one is known.
+    """
+    now = set(present.splitlines())
+    gone = [column for column in (before or "").splitlines() if column not in now]
+    if not gone:
+        return []
+    subject, verb = ("the columns", "are") if len(gone) > 1 else ("the column", "is")
+    return [f"{subject} {listed(gone)}, which the delivery before had, {verb} missing; empty in its records"]
 
 
 def check_unreadable(plan: Plan, counts: Mapping[str, tuple[int, int]]) -> list[str]:

@@ -3,7 +3,7 @@
 Belongs here: the exceptions that carry the reason. Does not belong here: what happens next (``loading.py``).
 """
 
-__all__ = ["LeftAsideError", "RefusedFileError", "UnknownFileError"]
+__all__ = ["LeftAsideError", "ProfileError", "RefusedFileError", "UnknownFileError"]
 
 
 class RefusedFileError(Exception):
@@ -18,6 +18,10 @@ class RefusedFileError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class ProfileError(ValueError):
+    """A profile that says something nobody reads, or that cannot be: nothing at all can be read with it."""
 
 
 class UnknownFileError(RefusedFileError):

@@ -68,7 +68,9 @@ class Examined:
     drift : list of str
         What is unusual about it.
     rows : list of list of str
-        Its first rows.
+        Its first rows, where it could not be read.
+    separator : str
+        What separates the fields of these rows.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Examined:
     rejects: list[dict[str, Any]] = field(default_factory=list)
     drift: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
+    separator: str = ","
 
     @property
     def loaded(self) -> int:
@@ -194,8 +197,8 @@ def examine(con: duckdb.DuckDBPyConnection, job: Job, desk: Path) -> tuple[list[
             except LeftAsideError as error:
                 ignored = [*ignored, f"{part.name} ({error.kind}: not asked for)"]
             except RefusedFileError as error:
-                rows = _rows(head) if head is not None else []
-                found.append(Examined(part.name, refused=error.reason, rows=rows, system=_system(job)))
+                rows, mark = _rows(head) if head is not None else ([], ",")
+                found.append(Examined(part.name, refused=error.reason, rows=rows, separator=mark, system=_system(job)))
     return found, ignored
 
 
@@ -257,21 +260,22 @@ def _told_by(con: duckdb.DuckDBPyConnection, part: Any, job: Job, desk: Path, sy
     return "name and headers" if named else "headers"
 
 
-def _rows(head: Head) -> list[list[str]]:
-    """The first rows of a file of which nobody knows how it is separated: the way that gives most columns."""
+def _rows(head: Head) -> tuple[list[list[str]], str]:
+    """The first rows of a file of which nobody knows how it is separated, and the separator that gives most columns."""
     from sources.profiles import ReadSpec
 
     if not isinstance(head, TextHead):
-        return [list(row) for row in head.rows(ReadSpec())[:SHOWN_ROWS]]
+        return [list(row) for row in head.rows(ReadSpec())[:SHOWN_ROWS]], ","
     best: list[list[str]] = []
+    separator = ","
     for mark in (",", ";", "\t", "|"):
         try:
             rows = [list(row) for row in head.rows(ReadSpec(delimiter=mark))[:SHOWN_ROWS]]
         except RefusedFileError:
             continue
         if max(map(len, rows), default=0) > max(map(len, best), default=0):
-            best = rows
-    return best
+            best, separator = rows, mark
+    return best, separator
 
 
 # Suggestions
@@ -326,6 +330,8 @@ def _entry(file: Examined, guess: _Guess) -> list[str]:
     pattern = re.sub(r"[\d_\-. ]*\d[\d_\-. ]*$", "", stem) or stem
     lines = [f"  {_quoted(pattern + '*')}:", f"    as: {guess.kind}"]
     steps = []
+    if file.separator != ",":
+        steps.append(f"delimiter: {_quoted(file.separator)}")
     if guess.header_at:
         steps.append(f"skip_preamble: {guess.header_at}")
     if steps:

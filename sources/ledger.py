@@ -72,7 +72,18 @@ class Delivery:
     export_time_source : str or None
         ``file_name`` or ``archive``.
     received_at, read_at : str
-        When it was first seen, and when this reading was made or last confirmed.
+        When it was first seen, and when this reading was made or last confirmed. A correction is as old as what it
+        corrects: it neither outlives a newer export nor replaces a document of which it holds one line.
+    columns : str or None
+        The profile's columns that the file has, one a line.
+    corrects : str or None
+        The delivery whose records stand here corrected.
+    corrected_records : str or None
+        Their numbers there, separated by commas.
+    corrected_at : str or None
+        When the correction was first seen.
+    direct_identifier : bool
+        Whether e-mail addresses or phones are the ids of customers; False in ledgers that do not say.
     """
 
     delivery_id: str
@@ -95,6 +106,11 @@ class Delivery:
     export_time_source: str | None
     received_at: str
     read_at: str
+    columns: str | None = None
+    corrects: str | None = None
+    corrected_records: str | None = None
+    corrected_at: str | None = None
+    direct_identifier: bool = False
 
     @property
     def reading(self) -> str:
@@ -128,9 +144,8 @@ def _typed(row: tuple[str | None, ...]) -> Delivery:
     values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
     counts = {count: int(values[count]) for count in ("records", "ignored", "rejected")}
     age = values["max_age_days"]
-    return Delivery(
-        **values | counts | {"guests": values["guests"] == "true", "max_age_days": None if age is None else int(age)}
-    )
+    flags = {flag: values[flag] == "true" for flag in ("guests", "direct_identifier")}
+    return Delivery(**values | counts | flags | {"max_age_days": None if age is None else int(age)})
 
 
 def _text(value: str | int | bool | None) -> str | None:

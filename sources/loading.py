@@ -15,7 +15,8 @@ from time import perf_counter
 
 import duckdb
 
-from sources.contracts import check_volume
+from sources.contracts import check_vanished_columns, check_volume
+from sources.corrections import is_correction
 from sources.errors import RefusedFileError
 from sources.feeds import FeedFiles, canonical_feeds
 from sources.landing import SETTINGS_FILE, is_delivery, source_folders, walk
@@ -209,7 +210,8 @@ def _read_source(scan: _Scan, folder: Path) -> None:
         elif file != SETTINGS_FILE:
             scan.ignored.append(f"{source}/{file}")
     systems = sorted({found.system for _, look in looked for found in look.found} - {"", "generic"})
-    for job, look in looked:
+    # What a correction corrects is read before it.
+    for job, look in sorted(looked, key=lambda pair: is_correction(pair[0].name)):
         for found in look.found:
             _read_found(scan, job, _of_one_system(found, systems))
 
@@ -268,12 +270,14 @@ def _admit(scan: _Scan, job: Job, found: Found, desk: Path) -> None:
         delivery = replace(earlier, read_at=later(known.read_at, scan.now))
     else:
         started = perf_counter()
-        received_at = known.received_at if known else stamp(scan.now)
+        original = scan.newest.get((job.source, found.corrects)) if found.corrects else None
+        if original is not None:
+            found = replace(found, exported_at=original.exported_at, export_time_source=original.export_time_source)
+        first_seen = original or known
+        received_at = first_seen.received_at if first_seen else stamp(scan.now)
         reading = scan.reader.read(job, found, received_at, desk)
-        drift = reading.drift + check_volume(
-            reading.records, _earlier_records(scan, job, found), job.settings.contract.volume
-        )
-        delivery = _delivery(scan, job, found, reading, known)
+        drift = reading.drift + _changes(scan, job, found, reading, received_at)
+        delivery = _delivery(scan, job, found, reading, received_at, known)
         _put(scan, delivery, reading, desk)
         scan.drift += [f"landing/{job.source}/{found.name}: {sentence}." for sentence in drift]
         logger.info(
@@ -289,17 +293,34 @@ def _admit(scan: _Scan, job: Job, found: Found, desk: Path) -> None:
     scan.newest[job.source, found.delivery_id] = delivery
 
 
-def _earlier_records(scan: _Scan, job: Job, found: Found) -> list[int]:
-    """How many records the other deliveries of the same kind of file held, the newest last."""
+def _changes(scan: _Scan, job: Job, found: Found, reading: Reading, received_at: str) -> list[str]:
+    """Sentences about what is unusual, held against the other deliveries of the same kind of file.
+
+    A correction is as large as there were errors, and has the columns of what it corrects.
+    """
+    if found.corrects is not None:
+        return []
     same = [
         delivery
         for delivery in scan.newest.values()
-        if (delivery.source, delivery.kind) == (job.source, found.kind) and delivery.delivery_id != found.delivery_id
+        if (delivery.source, delivery.kind) == (job.source, found.kind)
+        and delivery.delivery_id != found.delivery_id
+        and delivery.corrects is None
     ]
-    return [delivery.records for delivery in sorted(same, key=lambda row: (row.exported_at or "", row.received_at))]
+    same.sort(key=_age)
+    age = (found.exported_at or "", received_at)
+    before = [delivery for delivery in same if _age(delivery) <= age][-1:]
+    volume = check_volume(reading.records, [delivery.records for delivery in same], job.settings.contract.volume)
+    return volume + check_vanished_columns(found.columns or "", before[0].columns if before else None)
 
 
-def _delivery(scan: _Scan, job: Job, found: Found, reading: Reading, known: Delivery | None) -> Delivery:
+def _age(delivery: Delivery) -> tuple[str, str]:
+    return delivery.exported_at or "", delivery.received_at
+
+
+def _delivery(
+    scan: _Scan, job: Job, found: Found, reading: Reading, received_at: str, known: Delivery | None
+) -> Delivery:
     return Delivery(
         delivery_id=found.delivery_id,
         profile_hash=found.profile_hash,
@@ -315,12 +336,17 @@ def _delivery(scan: _Scan, job: Job, found: Found, reading: Reading, known: Deli
         time_zone=found.time_zone,
         customer_grain=found.customer_grain,
         guests=found.guests,
-        deliveries_mode=job.settings.deliveries,
+        direct_identifier=found.direct_identifier,
+        deliveries_mode="delta" if found.corrects else job.settings.deliveries,
         max_age_days=job.settings.max_age_days,
         exported_at=found.exported_at,
         export_time_source=found.export_time_source,
-        received_at=known.received_at if known else stamp(scan.now),
+        received_at=received_at,
         read_at=later(known.read_at, scan.now) if known else stamp(scan.now),
+        columns=found.columns,
+        corrects=found.corrects,
+        corrected_records=reading.corrected,
+        corrected_at=(known.corrected_at if known else stamp(scan.now)) if found.corrects else None,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sources.feeds import Feed
 from sources.planning import Cell, FeedPlan, Plan
 from sources.profiles import RECORD_NO, Condition, Each, Value
-from sources.sql import literal, name
+from sources.sql import literal, name, one_of
 from sources.text import Step, canonical_text, clean, is_mangled_id, spell
 
 __all__ = [
@@ -52,6 +52,8 @@ REJECTED: Mapping[str, str] = {
 
 IGNORED = "ignored"
 """In place of a code: a record without any value, such as the empty rows below a spreadsheet."""
+
+_NOTHING = "CAST(NULL AS VARCHAR)"
 
 _UNREADABLE = {
     "timestamp": "bad_date",
@@ -124,16 +126,15 @@ def spelled_query(records: str, plan: Plan) -> str:
     judged = [f"WHEN {condition} THEN -1" for condition in _no_data(plan, texts, reasons)]
     judged += [f"WHEN {reason.condition} THEN {number}" for number, reason in enumerate(reasons)]
     verdict = f"CASE {' '.join(judged)} END"
-    key = plan.key_cell
     columns = [
         "record_no",
         *(f"v{cell.position}" for cell in cells),
         *(f"{_text(cell.position)} IS NULL AS b{cell.position}" for cell in cells if cell.position is not None),
         f"{_extra(plan)} AS extra",
         _by_reason({-1: IGNORED} | {number: reason.code for number, reason in enumerate(reasons)}, "code"),
-        _by_reason({number: reason.cell.name for number, reason in enumerate(reasons)}, "column_name"),
+        _by_reason({number: plan.title(reason.cell) for number, reason in enumerate(reasons)}, "column_name"),
         _raw_by_reason(reasons),
-        f"{'NULL' if key is None or key.position is None else _text(key.position)} AS source_key",
+        f"{_key_of_rejected(plan)} AS source_key",
     ]
     return f"SELECT {', '.join(columns)} FROM (SELECT *, {verdict} AS reason FROM ({query}))"
 
@@ -217,9 +218,16 @@ def _missing_code(cell: Cell) -> str:
     return "missing_id" if cell.type == "id" or cell.key else "bad_structure"
 
 
+def _key_of_rejected(plan: Plan) -> str:
+    key = plan.key_cell
+    if key is None or key.position is None:
+        return _NOTHING
+    return f"CASE WHEN reason IS NOT NULL THEN {_text(key.position)} END"
+
+
 def _by_reason(words: Mapping[int, str], column: str) -> str:
     cases = " ".join(f"WHEN {number} THEN {literal(word)}" for number, word in words.items())
-    return f"CASE reason {cases} END AS {column}" if cases else f"CAST(NULL AS VARCHAR) AS {column}"
+    return f"{_if_any_reason(cases)} AS {column}"
 
 
 def _raw_by_reason(reasons: list[_Reason]) -> str:
@@ -228,7 +236,12 @@ def _raw_by_reason(reasons: list[_Reason]) -> str:
         for number, reason in enumerate(reasons)
         if reason.cell.position is not None
     )
-    return f"CASE reason {cases} END AS raw_value" if cases else "CAST(NULL AS VARCHAR) AS raw_value"
+    return f"{_if_any_reason(cases)} AS raw_value"
+
+
+def _if_any_reason(cases: str) -> str:
+    """A choice by reason, which for nearly every record is not to be made."""
+    return f"CASE WHEN reason IS NULL THEN NULL ELSE CASE reason {cases} END END" if cases else _NOTHING
 
 
 def _extra(plan: Plan) -> str:
@@ -400,14 +413,11 @@ def _test(condition: Condition, value: str) -> str:
     if condition.below is not None:
         return f"try_cast({value} AS {_EXACT}) < {condition.below}"
     words = condition.is_in if condition.is_in is not None else (condition.equals or "",)
-    listed = ", ".join(literal(canonical_text(word).lower()) for word in words)
-    return f"lower({value}) IN ({listed})"
+    return one_of(f"lower({value})", [canonical_text(word).lower() for word in words])
 
 
 _EXACT = "DECIMAL(32, 12)"
 """Wide enough for every canonical number."""
-
-_NOTHING = "CAST(NULL AS VARCHAR)"
 
 
 @dataclass(frozen=True)

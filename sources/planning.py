@@ -10,13 +10,14 @@ has, headers decide alone where only one kind has them.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
 
+from sources.corrections import as_written, corrects, is_correction, original_name
 from sources.errors import LeftAsideError, RefusedFileError, UnknownFileError
 from sources.feeds import FEEDS_FILE, ColumnType, Feed, canonical_feeds
 from sources.headers import Header, fits, headers, normalise_header
@@ -39,7 +40,7 @@ from sources.text import IdForm
 
 __all__ = ["Cell", "Choice", "FeedPlan", "Plan", "choices", "plan", "sheets_of", "text_names"]
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Raised whenever the same file would be read differently; every delivery is then read again."""
 
 ENOUGH_HEADERS = 3
@@ -136,6 +137,8 @@ class Plan:
         Country of phone numbers without a prefix.
     guests : bool
         Whether a document may have no customer.
+    direct_identifier : bool
+        Whether e-mail addresses or phones are the ids of customers.
     settings : SourceSettings
         What the source's owner declared.
     read : ReadSpec
@@ -152,6 +155,8 @@ class Plan:
         The primary feed first.
     profile_hash : str
         16 hex digits that change whenever the same bytes would be read differently.
+    corrects : str or None
+        The delivery whose records stand here corrected, where it is a correction.
     """
 
     system: str
@@ -161,6 +166,7 @@ class Plan:
     currency: str
     default_country: str | None
     guests: bool
+    direct_identifier: bool
     settings: SourceSettings
     read: ReadSpec
     dates: tuple[str, ...]
@@ -169,6 +175,7 @@ class Plan:
     ignore_when: tuple[Condition, ...]
     feeds: tuple[FeedPlan, ...]
     profile_hash: str
+    corrects: str | None = None
 
     @property
     def primary(self) -> Feed:
@@ -184,6 +191,10 @@ class Plan:
     def by_name(self) -> Mapping[str, Cell]:
         """The cells by their name in the profile."""
         return {cell.name: cell for cell in self.cells}
+
+    def title(self, cell: Cell) -> str:
+        """What the file calls a cell; its name in the profile where the file does not have it."""
+        return cell.name if cell.position is None else self.header.labels[cell.position]
 
     @cached_property
     def unmapped(self) -> Mapping[int, str]:
@@ -272,6 +283,7 @@ def plan(
     LeftAsideError
         If the owner does not want files of this kind to be read.
     """
+    is_corrected = is_correction(file_name)
     system = settings.system or (source if source in known_profiles() else None)
     if system is not None and system not in known_profiles():
         raise RefusedFileError(
@@ -289,7 +301,10 @@ def plan(
     is_unwanted = chosen.spec.left_aside or (chosen.spec.opt_in and chosen.kind not in settings.also)
     if is_unwanted or chosen.kind in settings.skip:
         raise LeftAsideError(chosen.kind)
-    return _resolve(chosen, head, source, settings, defaults)
+    resolved = _resolve(chosen, head, source, settings, defaults)
+    if not is_corrected:
+        return resolved
+    return replace(resolved, corrects=corrects(head.rows(chosen.read), chosen.header))
 
 
 def _profiles(source: str, settings: SourceSettings) -> list[Profile]:
@@ -333,6 +348,13 @@ def choices(
     return found
 
 
+def _known_as(file_name: str, sheet: str | None) -> list[str]:
+    """The names by which a file may be known; a correction goes by those of its original."""
+    if is_correction(file_name):
+        file_name, sheet = original_name(file_name)
+    return [name for name in (file_name, _stem(file_name), sheet) if name is not None]
+
+
 def _stem(file_name: str) -> str:
     name = file_name
     for ending in (".gz", ".csv", ".tsv", ".txt", ".xlsx", ".json", ".parquet"):
@@ -345,7 +367,7 @@ def _declared(settings: SourceSettings, file_name: str, sheet: str | None) -> Fi
     """What the owner says about files of this name; all patterns that fit, the later ones first."""
     found = FileSettings()
     for pattern, declared in settings.files.items():
-        if any(name is not None and fits(name, [pattern]) for name in (file_name, _stem(file_name), sheet)):
+        if any(fits(name, [pattern]) for name in _known_as(file_name, sheet)):
             found = FileSettings.model_validate(
                 {
                     "as": declared.kind or found.kind,
@@ -359,9 +381,9 @@ def _declared(settings: SourceSettings, file_name: str, sheet: str | None) -> Fi
 
 def _named(profile: Profile, kind: str, spec: FileSpec, file_name: str, sheet: str | None) -> int:
     """Length of the closest pattern that the file's name fits."""
+    names = _known_as(file_name, sheet)
     if profile.headers == "canonical":
-        return int(feed_by_name(file_name) == kind or (sheet is not None and feed_by_name(sheet) == kind))
-    names = [name for name in (file_name, _stem(file_name), sheet) if name is not None]
+        return int(any(feed_by_name(name) == kind for name in names))
     return max(
         (
             1 + len(pattern.replace("*", ""))
@@ -384,9 +406,9 @@ def _choice(
 ) -> Choice | None:
     read = _reading(profile, spec, declared, head, file_name, settings)
     names = {column: _names(column, one, settings, declared) for column, one in spec.columns.items()}
-    must = set(spec.must_have()) | {
-        column for column, contract in settings.contract.columns.items() if contract in ("required", "freeze")
-    }
+    contracts = settings.contract.columns
+    must = {column for column in spec.columns if contracts.get(column) in ("required", "freeze")}
+    must |= {column for column in spec.must_have() if spec.columns[column].required or column not in contracts}
     best: tuple[Header, tuple[str, ...], frozenset[int]] | None = None
     for header in headers(
         head.rows(read),
@@ -431,7 +453,7 @@ def _reading(
     }
     by_name = {"delimiter": "\t"} if PurePath(file_name.casefold().removesuffix(".gz")).suffix == ".tsv" else {}
     try:
-        return merged_read(profile.read, spec.read, by_name, own, declared.read, kind=head.kind)
+        read = merged_read(profile.read, spec.read, by_name, own, declared.read, kind=head.kind)
     except ValidationError as error:
         problem = error.errors()[0]
         step = ".".join(str(part) for part in problem["loc"])
@@ -439,6 +461,7 @@ def _reading(
             f"source.yml says something about reading that cannot be ({step}: "
             f"{problem['msg'].removeprefix('Value error, ')}); correct it"
         ) from error
+    return as_written(read) if is_correction(file_name) else read
 
 
 def _names(column: str, spec: ColumnSpec, settings: SourceSettings, declared: FileSettings) -> tuple[str, ...]:
@@ -637,6 +660,7 @@ def _resolve(chosen: Choice, head: Head, source: str, settings: SourceSettings, 
         currency=settings.currency or profile.currency or defaults.currency,
         default_country=settings.default_country or profile.default_country,
         guests=guests,
+        direct_identifier=profile.direct_identifier,
         settings=settings,
         read=chosen.read,
         dates=settings.dates or profile.dates,

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from sources.errors import ProfileError
 from sources.feeds import Column, ColumnType, Feed, canonical_feeds
 from sources.headers import Shape
 from sources.settings import Contract, Currency, Decimal, Delimiter, Encoding, Formats, Strict, TimeZone, Word, Words
@@ -372,7 +373,7 @@ class Profile(Strict):
     headers: Literal["own", "canonical"] = "own"
     customer_grain: str
     guests: bool
-    direct_identifier: bool = Field(default=False, description="Customers are named by e-mail or phone.")
+    direct_identifier: bool = Field(default=False, description="E-mail addresses or phones are the ids of customers.")
     currency: Currency | None = None
     time_zone: TimeZone | None = None
     default_country: str | None = None
@@ -493,17 +494,22 @@ def read_profile(file: Path) -> Profile:
 
     Raises
     ------
-    ValueError
+    ProfileError
         If it says something that nobody reads, or that cannot be.
     """
     try:
         return Profile.model_validate(yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER))
+    except yaml.MarkedYAMLError as error:
+        where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ProfileError(
+            f"The profile {file.name} is not readable YAML{where} ({error.problem}); correct it."
+        ) from error
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors()[:5]
         )
-        raise ValueError(f"{file.name}: {problems}") from error
+        raise ProfileError(f"The profile {file.name} cannot be used: {problems}; correct it.") from error
 
 
 @cache

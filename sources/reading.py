@@ -7,7 +7,7 @@ here: what is already in raw, and putting drafts there (``loading.py``).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import duckdb
 
 from sources.contacts import with_contacts
 from sources.contracts import check_unknown_columns, check_unreadable
+from sources.corrections import RECORD
 from sources.csv_files import csv_head, read_csv
 from sources.errors import LeftAsideError, RefusedFileError, UnknownFileError
 from sources.excel_files import Workbook, open_workbook, read_sheet, sheet_head
@@ -36,12 +37,14 @@ __all__ = [
     "Job",
     "Look",
     "Part",
+    "Picked",
     "Reading",
     "draft",
     "find",
     "head_of",
     "look",
     "parts_of",
+    "pick",
     "read",
     "read_part",
 ]
@@ -96,9 +99,9 @@ class Found:
         Its name relative to ``landing/<source>``, with ``#member`` and ``#sheet``.
     refused : str or None
         Why nothing of it can be loaded.
-    delivery_id, profile_hash, system, kind, feed, currency, time_zone, customer_grain, guests
+    delivery_id, profile_hash, system, kind, feed, currency, time_zone, customer_grain, guests, direct_identifier
         As in the ledger.
-    exported_at, export_time_source : str or None
+    exported_at, export_time_source, columns, corrects : str or None
         As in the ledger.
     """
 
@@ -115,6 +118,9 @@ class Found:
     time_zone: str = ""
     customer_grain: str = ""
     guests: bool = False
+    direct_identifier: bool = False
+    columns: str | None = None
+    corrects: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +153,8 @@ class Reading:
         Sentences about what changed.
     encoding : str or None
         How the text was written.
+    corrected : str or None
+        In a correction, the numbers that its records have in the original, as in the ledger.
     """
 
     records: int
@@ -155,6 +163,38 @@ class Reading:
     feeds: list[str]
     drift: list[str]
     encoding: str | None
+    corrected: str | None = None
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Some records of a delivery as the file has them, after the reading steps.
+
+    Attributes
+    ----------
+    file_name, sheet : str or None
+        What the table is called.
+    system, kind : str
+        How it is read.
+    header : list of list of str
+        One row of names, or two.
+    places : dict of str to int
+        Name of a column in the file, or ``<feed>.<canonical column>``, to its place.
+    filled : list of int
+        Places of the columns that stand on the first record of a document only.
+    records : list of (int, int, list of str)
+        The wanted records that could be found, and those that go on with their documents: number, number of the
+        wanted record, cells.
+    """
+
+    file_name: str
+    sheet: str | None
+    system: str
+    kind: str
+    header: list[list[str]]
+    places: dict[str, int]
+    filled: list[int]
+    records: list[tuple[int, int, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -313,6 +353,9 @@ def find(con: duckdb.DuckDBPyConnection, part: Part, job: Job, desk: Path) -> tu
         time_zone=how.time_zone,
         customer_grain=how.customer_grain,
         guests=how.guests,
+        direct_identifier=how.direct_identifier,
+        columns="\n".join(cell.name for cell in how.cells if cell.position is not None),
+        corrects=how.corrects,
     )
     return found, how
 
@@ -382,7 +425,84 @@ def read_part(
         feeds=list(feeds),
         drift=drift,
         encoding=records.encoding,
+        corrected=_corrected(con, records, how) if how.corrects else None,
     )
+
+
+def _corrected(con: duckdb.DuckDBPyConnection, records: Records, how: Plan) -> str:
+    """The numbers that the records of a correction have in the original."""
+    place = how.header.labels.index(RECORD)
+    numbers = ask(con, f"SELECT DISTINCT try_cast(c{place} AS BIGINT) AS number FROM ({records.query}) ORDER BY number")
+    return ",".join(str(number) for (number,) in numbers if number is not None)
+
+
+def pick(
+    con: duckdb.DuckDBPyConnection, job: Job, name: str, delivery_id: str, numbers: Sequence[int], desk: Path
+) -> Picked:
+    """Some records of a delivery as the file has them.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to compute with.
+    job : Job
+        The file.
+    name : str
+        The delivery's name relative to ``landing/<source>``.
+    delivery_id : str
+        The digest that it must have.
+    numbers : sequence of int
+        Numbers of the wanted records.
+    desk : Path
+        Folder for copies.
+
+    Raises
+    ------
+    RefusedFileError
+        If it is not the same delivery any more, or cannot be read.
+    """
+    part = _again(job, Found(name), desk)
+    found, how = find(con, part, job, desk)
+    if found.refused is not None:
+        raise RefusedFileError(found.refused)
+    if found.delivery_id != delivery_id:
+        raise RefusedFileError("it has changed since its records were rejected; correct what the next run rejects")
+    records = _records(con, part, job, found, how, desk)
+    kept = [place for place in range(len(how.header.labels)) if place not in how.header.dropped]
+    filled = how.filled()[0]
+    number = "record_no" if records.is_numbered else "row_number() OVER ()"
+    first = "max(number) FILTER (NOT continued) OVER (ORDER BY number)" if filled else "number"
+    cells = ", ".join(f"coalesce(c{place}, '')" for place in kept)
+    wanted = ", ".join(str(int(one)) for one in numbers)
+    numbered = f"SELECT {number} AS number, * EXCLUDE (record_no) FROM ({records.query})"
+    rows = ask(
+        con,
+        f"SELECT number, CASE WHEN number IN ({wanted}) THEN number ELSE first END AS owner, {cells} "
+        f"FROM (SELECT *, {first} AS first FROM ({numbered})) WHERE owner IN ({wanted}) ORDER BY number",
+    )
+    return Picked(
+        file_name=part.member.file_name,
+        sheet=part.sheet if part.name != part.member.name else None,
+        system=how.system,
+        kind=how.kind,
+        header=[[names[place] for place in kept] for names in (how.header.labels, how.header.others) if any(names)],
+        places=_places(how, kept),
+        filled=[kept.index(place) for place in filled if place in kept],
+        records=[(row[0], row[1], list(row[2:])) for row in rows],
+    )
+
+
+def _places(how: Plan, kept: Sequence[int]) -> dict[str, int]:
+    """Where a column stands among those that are kept, by its header and by what is made of it."""
+    positions: dict[str, int] = {}
+    for made in reversed(how.feeds):
+        for column, values in made.values.items():
+            cells = [how.by_name[cell] for value in values for cell in value.used() if cell in how.by_name]
+            found = [cell.position for cell in cells if cell.position is not None]
+            if found:
+                positions[f"{made.feed.name}.{column}"] = found[0]
+    positions |= {label: place for place, label in enumerate(how.header.labels)}
+    return {name: kept.index(place) for name, place in positions.items() if place in kept}
 
 
 def _again(job: Job, found: Found, desk: Path) -> Part:
@@ -416,12 +536,18 @@ def _records(con: duckdb.DuckDBPyConnection, part: Part, job: Job, found: Found,
 def _spell(con: duckdb.DuckDBPyConnection, records: Records, how: Plan, desk: Path) -> str:
     """Spell and judge every record, and hold the number read against the independent count."""
     target = desk / "spelled.parquet"
+    query = spelled_query(records.query, how)
     try:
-        _copy(con, spelled_query(records.query, how), target, _FOR_A_MOMENT)
+        _copy(
+            con, query if records.is_numbered else f"SELECT * EXCLUDE (record_no) FROM ({query})", target, _FOR_A_MOMENT
+        )
     except duckdb.InvalidInputException as error:
         first_line = str(error).splitlines()[0]
         raise RefusedFileError(f"its records cannot be read ({first_line}); export it again") from error
     spelled = f"read_parquet({literal(target)})"
+    if not records.is_numbered:
+        numbered = f"read_parquet({literal(target)}, file_row_number = true)"
+        spelled = f"(SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS record_no FROM {numbered})"
     [(found,)] = ask(con, f"SELECT count(*) FROM {spelled}")
     expected = records.total - records.ignored - len(records.misshapen)
     if found != expected:
@@ -468,10 +594,10 @@ def _refuse_if_mostly_rejected(con: duckdb.DuckDBPyConnection, rejects: Path, re
     )
 
 
-_TO_KEEP = "COMPRESSION zstd"
+_TO_KEEP = "COMPRESSION zstd, COMPRESSION_LEVEL 1"
 _FOR_A_MOMENT = "COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 1"
 """Written in half the time, for a file that is read once and removed."""
 
 
 def _copy(con: duckdb.DuckDBPyConnection, query: str, target: Path, how: str = _TO_KEEP) -> None:
-    run(con, f"COPY ({query}) TO {literal(target)} (FORMAT parquet, {how})")
+    run(con, f"COPY ({query}) TO {literal(target)} (FORMAT parquet, PRESERVE_ORDER true, {how})")

@@ -171,7 +171,8 @@ def _as_text(row: Sequence[str], plan: Plan) -> str:
 def csv_query(path: Path, columns: int, delimiter: str, *, parallel: bool, is_numbered: bool = False) -> str:
     """SQL that reads a csv file. Every column is declared, so that DuckDB guesses nothing.
 
-    A numbered file has a record's number, and whether it continues the one above, in front, and no header.
+    A numbered file has a record's number, and whether it continues the one above, in front, and no header. In any
+    other the number is 0 until the records are written down in their order.
     """
     names = [f"c{position}" for position in range(columns)]
     first = ["number", "goes_on"] if is_numbered else []
@@ -189,7 +190,7 @@ def csv_query(path: Path, columns: int, delimiter: str, *, parallel: bool, is_nu
         "columns": "{" + types + "}",
     }
     arguments = ", ".join(f"{option} = {value}" for option, value in options.items())
-    number = "CAST(number AS BIGINT)" if is_numbered else "row_number() OVER ()"
+    number = "CAST(number AS BIGINT)" if is_numbered else "CAST(0 AS BIGINT)"
     continued = "goes_on = '1'" if is_numbered else "false"
     return (
         f"SELECT {number} AS record_no, {continued} AS continued, {', '.join(names)} "

@@ -3,13 +3,14 @@
 Belongs here: quoting, and the two ways of asking a connection. Does not belong here: any particular query.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-__all__ = ["ask", "file_list", "literal", "name", "run"]
+__all__ = ["ask", "file_list", "literal", "name", "one_of", "run"]
 
 
 def literal(value: str | int | Path | None) -> str:
@@ -43,3 +44,12 @@ def ask(con: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     """All rows of a query."""
     rows: list[tuple[Any, ...]] = con.execute(query).fetchall()
     return rows
+
+
+def one_of(expression: str, values: Iterable[str]) -> str:
+    """SQL that tells whether a text is one of some values.
+
+    An expression and not `IN`: of a longer list DuckDB makes a join, which is done for all rows even where a CASE
+    asks for few of them, and which rows leave in another order.
+    """
+    return f"regexp_full_match({expression}, {literal('|'.join(map(re.escape, values)))})"

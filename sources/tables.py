@@ -106,6 +106,9 @@ class Records:
         Number and text of those without the header's number of fields, which the query leaves out too.
     encoding : str or None
         How the text was written, where that had to be found out.
+    is_numbered : bool
+        Whether ``record_no`` is the record's number. Otherwise the number is the record's place among all, which
+        is cheaper to see when they are written: numbering them while they are read takes their turn from them.
     """
 
     query: str
@@ -113,3 +116,4 @@ class Records:
     ignored: int = 0
     misshapen: list[tuple[int, str]] = field(default_factory=list)
     encoding: str | None = None
+    is_numbered: bool = True

@@ -16,7 +16,7 @@ from typing import Literal
 import duckdb
 
 from sources.feeds import ColumnType
-from sources.sql import literal
+from sources.sql import literal, one_of
 
 __all__ = ["IdForm", "Step", "canonical_text", "check_formats", "clean", "is_mangled_id", "spell", "text_functions"]
 
@@ -36,6 +36,8 @@ NULL_SPELLINGS = ("", "NULL", "null", "\\N", "N/A", "n/a", "#N/A", "-")
 
 TYPED_NULL_SPELLINGS = ("NA", "na", "None", "none", "--")
 """Spellings of nothing where a word would make no sense anyway."""
+
+_NOTHING = NULL_SPELLINGS + TYPED_NULL_SPELLINGS
 
 _FUNCTION = "keeprate_canonical_text"
 
@@ -100,10 +102,6 @@ def text_functions(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         con.remove_function(_FUNCTION)
 
 
-def _one_of(expression: str, values: Sequence[str]) -> str:
-    return f"{expression} IN ({', '.join(literal(value) for value in values)})"
-
-
 def clean(kind: ColumnType, words: Mapping[str, str] | None = None, separator: str | None = None) -> tuple[Step, ...]:
     """Steps from a cell to its text: trimmed, unified, unwrapped, NULL where it is a spelling of nothing.
 
@@ -118,10 +116,13 @@ def clean(kind: ColumnType, words: Mapping[str, str] | None = None, separator: s
     separator : str or None
         The cell is a list; its first part that is not empty is meant.
     """
-    nothing = NULL_SPELLINGS if kind == "text" else NULL_SPELLINGS + TYPED_NULL_SPELLINGS
+    nothing = NULL_SPELLINGS if kind == "text" else _NOTHING
     steps: list[Step] = [
         _trimmed,
-        lambda text: f"CASE WHEN {_one_of(text, nothing)} THEN NULL {_unwrapped(text, kind)} ELSE {text} END",
+        lambda text: (
+            f"CASE WHEN {_is_something(text)} THEN {text} "
+            f"WHEN {one_of(text, nothing)} THEN NULL {_unwrapped(text, kind)} ELSE {text} END"
+        ),
     ]
     if separator is not None:
         steps.append(lambda text: _first_part(text, separator))
@@ -139,6 +140,11 @@ def _trimmed(cell: str) -> str:
         f"CASE WHEN strlen({cell}) <> length({cell}) THEN {_FUNCTION}({cell}) "
         f"WHEN {cell} > '!' AND {cell}[-1] > ' ' THEN {cell} ELSE trim({cell}, {_SPACES}) END"
     )
+
+
+def _is_something(text: str) -> str:
+    """What neither spells nothing nor is wrapped, told by its start and length alone: nearly every value."""
+    return f"({text} BETWEEN '0' AND ':' OR ({text} > '>' AND strlen({text}) > {max(map(len, _NOTHING))}))"
 
 
 def _first_part(text: str, separator: str) -> str:
@@ -195,7 +201,7 @@ def spell(
         case "enum":
             return (
                 lambda text: f"lower({text})",
-                lambda word: f"CASE WHEN {_one_of(word, values)} THEN {word} END",
+                lambda word: f"CASE WHEN {one_of(word, values)} THEN {word} END",
             )
 
 
@@ -221,7 +227,9 @@ def check_formats(formats: Sequence[str]) -> Sequence[str]:
 
 def is_mangled_id(value: str) -> str:
     """Whether an id was turned into a number in scientific notation, which no longer says what it was."""
-    return f"regexp_full_match({value}, {literal(_MANGLED_ID)})"
+    # Only what begins like a number and has an E is worth the expression.
+    may_be = f"{value} < ':' AND (contains({value}, 'E') OR contains({value}, 'e'))"
+    return f"({may_be} AND regexp_full_match({value}, {literal(_MANGLED_ID)}))"
 
 
 # ="00123" and '00123 are how spreadsheets are told to leave 00123 alone. In free text an apostrophe may be
@@ -308,7 +316,8 @@ def _fitting(number: str) -> str:
 
 
 def _whole(number: str) -> str:
-    return f"nullif(regexp_extract({number}, '^(-?[0-9]+)(\\.0+)?$', 1), '')"
+    without_zeros = f"nullif(regexp_extract({number}, '^(-?[0-9]+)(\\.0+)?$', 1), '')"
+    return f"CASE WHEN contains({number}, '.') THEN {without_zeros} ELSE {number} END"
 
 
 def _not_negative(number: str) -> str:
@@ -411,4 +420,4 @@ def _plausible(time: str) -> str:
 
 def _boolean(text: str) -> str:
     word = f"lower({text})"
-    return f"CASE WHEN {_one_of(word, _TRUE)} THEN 'true' WHEN {_one_of(word, _FALSE)} THEN 'false' END"
+    return f"CASE WHEN {one_of(word, _TRUE)} THEN 'true' WHEN {one_of(word, _FALSE)} THEN 'false' END"

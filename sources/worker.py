@@ -31,17 +31,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import duckdb
 
-from sources.errors import RefusedFileError
+from sources.errors import ProfileError, RefusedFileError
 from sources.inspecting import Examined, examine
 from sources.limits import Limits
-from sources.reading import Found, Job, Look, Reading, look, read
+from sources.profiles import known_profiles
+from sources.reading import Found, Job, Look, Picked, Reading, look, pick, read
 from sources.settings import SourceDefaults, SourceSettings
 
 __all__ = ["Reader", "ReaderError", "serve_nursery"]
@@ -105,6 +106,17 @@ class Reader:
         """
         request = {"do": "read", "desk": str(desk), "found": dataclasses.asdict(found), "received_at": received_at}
         return Reading(**self._ask(job, request))
+
+    def pick(self, job: Job, name: str, delivery_id: str, numbers: Sequence[int], desk: Path) -> Picked:
+        """``reading.pick`` in the other process.
+
+        Raises
+        ------
+        RefusedFileError
+            If it is not the same delivery any more, or reading it takes more than is allowed.
+        """
+        request = {"do": "pick", "desk": str(desk), "name": name, "delivery_id": delivery_id, "numbers": list(numbers)}
+        return Picked(**self._ask(job, request))
 
     def examine(self, job: Job, desk: Path) -> tuple[list[Examined], list[str]]:
         """``inspecting.examine`` in the other process.
@@ -211,10 +223,15 @@ class _Nursery:
         """Fork a reader."""
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
-            socket.send_fds(self._line, [b"f"], [theirs.fileno()])
-            answer = self._line.recv(32)
+            try:
+                socket.send_fds(self._line, [b"f"], [theirs.fileno()])
+                answer = self._line.recv(32)
+            except ConnectionError:
+                answer = b""
         if not answer:
             ours.close()
+            # Says what is wrong with a profile, if that is why.
+            known_profiles()
             raise ReaderError("the process that starts readers could not be started; look at the messages above")
         return _Child(int(answer), ours)
 
@@ -281,7 +298,11 @@ def serve_nursery(descriptor: int) -> None:
     """
     # Ctrl-C reaches the whole group; the one who asks decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _warm_up()
+    try:
+        _warm_up()
+    except ProfileError:
+        # The one who asked will read the profiles and say it.
+        os._exit(1)
     gc.freeze()
     children: set[int] = set()
     with socket.socket(fileno=descriptor) as line:
@@ -312,8 +333,6 @@ def _warm_up() -> None:
     import email_validator
     import numpy  # for DuckDB's functions in Python
     import phonenumbers
-
-    from sources.profiles import known_profiles
 
     known_profiles()
     phonenumbers.parse("+8613800138000")
@@ -369,6 +388,9 @@ def _answer(connected: list[duckdb.DuckDBPyConnection], job: Job, message: Mappi
             case "read":
                 reading = read(con, job, Found(**message["found"]), message["received_at"], desk)
                 return {"done": dataclasses.asdict(reading)}
+            case "pick":
+                picked = pick(con, job, message["name"], message["delivery_id"], message["numbers"], desk)
+                return {"done": dataclasses.asdict(picked)}
         files, ignored = examine(con, job, desk)
         return {"done": {"files": [dataclasses.asdict(one) for one in files], "ignored": ignored}}
     except RefusedFileError as error:

@@ -228,7 +228,7 @@ def _create_view(con: duckdb.DuckDBPyConnection, feed: str, content: FeedFiles) 
     try:
         con.execute(
             f"create or replace view {view} as select {columns} "
-            f"from read_parquet([{files}], union_by_name = false, hive_partitioning = false)"
+            f"from read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
         )
         found = {row[0]: row[1] for row in con.execute(f"describe {view}").fetchall()}
     except duckdb.Error as error:

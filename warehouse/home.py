@@ -90,6 +90,11 @@ class Home:
         return self.history / "audit.jsonl"
 
     @property
+    def identifier_key(self) -> Path:
+        """The secret behind published ids that stand for an e-mail address or phone; part of no release."""
+        return self.history / "identifier.key"
+
+    @property
     def pin_file(self) -> Path:
         """Says which release must be served, whatever the nights publish; absent when none must."""
         return self.root / "pinned"

@@ -29,7 +29,11 @@
     them: `standing`.
 
     The newest delivery's row stands. A delivery that replaces all earlier ones of its kind of file takes the keys that it lacks
-    with it: they stand as they last were, marked is_deleted, until a later delivery brings them back.
+    with it: they stand as they last were, marked is_deleted, until a later delivery brings them back. A correction is as old as
+    what it corrects, and stands before it.
+
+    Where a row may be about a customer, `customer_no` is the customer's id, whether the row names the customer or a person of
+    theirs; a prospect is such a person without a customer.
 -#}
 {%- macro standing_rows(feed, key=none, customer=none, before_row_hash=[]) -%}
 {%- set spec = keyed_feeds().get(feed, {}) -%}
@@ -43,18 +47,9 @@ deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
-{% if has_customer -%}
-customers as (
-    select * from {{ ref('customers_current') }}
-),
-
-{% endif -%}
 {{ 'newest' if has_customer else 'standing' }} as (
     select
         staged.*,
-        {%- if has_customer %}
-        {{ stable_id(['staged.source_system', 'staged.source', 'staged.source_customer_id']) }} as source_record_id,
-        {%- endif %}
         deliveries.is_replaced as is_deleted
     from staged
     inner join deliveries
@@ -65,11 +60,49 @@ customers as (
             partition by
                 staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
             order by
-                deliveries.is_replaced, staged.version_at desc nulls last,{% for column in before_row_hash %} staged.{{ column }} nulls last,{% endfor %}
+                deliveries.is_replaced, staged.version_at desc nulls last, deliveries.corrected_at desc nulls last,{% for column in before_row_hash %} staged.{{ column }} nulls last,{% endfor %}
                 staged.row_hash, staged.delivery_id, staged.record_no
         ) = 1
 )
 {%- if has_customer %},
+
+{% if feed == 'contacts' -%}
+about_customers as (
+    select
+        newest.*,
+        newest.source_customer_id as customer_no
+    from newest
+),
+
+{% else -%}
+persons as (
+    select * from {{ ref('persons_of_customers') }}
+),
+
+-- Some systems name a contact or a lead where others name the customer.
+about_customers as (
+    select
+        newest.*,
+        case when persons.person_id is null then newest.source_customer_id else persons.source_customer_id end as customer_no
+    from newest
+    left join persons
+        on newest.source_system = persons.source_system
+        and newest.source = persons.source
+        and newest.source_customer_id = persons.person_id
+),
+
+{% endif -%}
+identified as (
+    select
+        about_customers.*,
+        {{ stable_id(['source_system', 'source', 'customer_no']) }} as source_record_id,
+        source_customer_id is not null and customer_no is null as is_prospect
+    from about_customers
+),
+
+customers as (
+    select * from {{ ref('customers_current') }}
+),
 
 sources_with_customers as (
     select distinct
@@ -81,19 +114,19 @@ sources_with_customers as (
 
 standing as (
     select
-        newest.*,
+        identified.*,
         (
-            not newest.is_deleted
-            and newest.source_record_id is not null
+            not identified.is_deleted
+            and identified.source_record_id is not null
             and sources_with_customers.source is not null
             and customers.source_record_id is null
         ) as is_orphan
-    from newest
+    from identified
     left join sources_with_customers
-        on newest.source_system = sources_with_customers.source_system
-        and newest.source = sources_with_customers.source
+        on identified.source_system = sources_with_customers.source_system
+        and identified.source = sources_with_customers.source
     left join customers
-        on newest.source_record_id = customers.source_record_id
+        on identified.source_record_id = customers.source_record_id
 )
 {%- endif -%}
 {%- endmacro -%}

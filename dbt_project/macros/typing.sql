@@ -71,3 +71,14 @@
 {%- macro stable_id(parts) -%}
     substring({{ sha256_hex(parts | join(" || '|' || ")) }}, 1, 16)
 {%- endmacro -%}
+
+{#-
+    The HMAC-SHA-256 of a text under the secret of the home, as 64 hexadecimal digits: spelled out by its definition (RFC 2104)
+    over the pads of run.identifier_key, for the engines have no function for it.
+-#}
+{%- macro hmac_sha256_hex(text) -%}
+    {%- set inner = sha256_hex('unhex(' ~ hmac_pad('inner') ~ ' || hex(' ~ text ~ '))') -%}
+    {{ sha256_hex('unhex(' ~ hmac_pad('outer') ~ ' || ' ~ inner ~ ')') }}
+{%- endmacro -%}
+
+{%- macro hmac_pad(which) -%} (select max({{ which }}_pad) from {{ source('run', 'identifier_key') }}) {%- endmacro -%}

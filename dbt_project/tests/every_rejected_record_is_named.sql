@@ -2,10 +2,9 @@ with named as (
     select
         source,
         delivery_id,
-        feed,
         count(*) as rejected
     from {{ ref('rejected_records') }}
-    group by source, delivery_id, feed
+    group by source, delivery_id
 )
 
 select
@@ -17,5 +16,4 @@ from {{ ref('deliveries') }} as deliveries
 left join named
     on deliveries.source = named.source
     and deliveries.delivery_id = named.delivery_id
-    and deliveries.feed = named.feed
 where deliveries.rejected <> coalesce(named.rejected, 0)

@@ -18,9 +18,9 @@ rejected as (
     select distinct
         source_system,
         source,
-        source_key as source_order_id
-    from {{ ref('rejected_in_tables') }}
-    where feed = 'orders'
+        source_order_id
+    from {{ ref('stg_orders') }}
+    where cast_error is not null
 )
 
 select delivered.*

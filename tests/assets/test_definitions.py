@@ -50,6 +50,7 @@ PREDICTIONS = {"btyd_states", "model_fits", "spend_model"}
 #: Tables that the raw step fills beside its own, which dbt reads as sources: the parameters of one night.
 PARAMETERS = {
     "as_of_dates",
+    "identifier_key",
     "previous_customer_id_history",
     "previous_customer_identities",
     "previous_list_members",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from assets.identity import COMPONENT_COLUMNS
-from assets.raw import IDENTITY_STATE, LIST_STATE
+from assets.raw import IDENTIFIER_KEY, IDENTITY_STATE, LIST_STATE
 from sources import catalog
 from warehouse.build import FeedFiles, carry_over, register_raw, replace_table, write_run_tables
 from warehouse.connection import connect
@@ -85,6 +85,7 @@ def prepare(home: Path) -> Path:
             snapshot_as_of=[date(2024, 3, 31)],
             list_member_columns=LIST_STATE,
         )
+        replace_table(con, "run", "identifier_key", IDENTIFIER_KEY, [("36" * 64, "5c" * 64)])
         for table, columns in IDENTITY_STATE.items():
             carry_over(con, f"previous_{table}", columns, None)
         replace_table(con, "identity", "components", COMPONENT_COLUMNS, [])

@@ -6,10 +6,25 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from orchestration.cli import app
 from rules.schema import json_schema
 from sources.mapping import CODES
+from sources.profiles import (
+    ColumnSpec,
+    Condition,
+    Each,
+    FeedSpec,
+    FileSpec,
+    FillDown,
+    MatchSpec,
+    Profile,
+    ReadSpec,
+    Value,
+    known_profiles,
+)
+from sources.settings import ContractSettings, FileSettings, SourceSettings, Tolerance
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")])
@@ -21,9 +36,28 @@ TARGET = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
+def read(page: str) -> str:
+    return (PROJECT / page).read_text(encoding="utf-8")
+
+
+def names_of(part: type[BaseModel]) -> list[str]:
+    """The keys of a mapping as they are written in a file."""
+    return [entry.alias or name.removesuffix("_") for name, entry in part.model_fields.items()]
+
+
 def code_files() -> Iterator[Path]:
     """What runs: Python, dbt's settings; neither tests nor the environment."""
-    rooms = ("assets", "destinations", "expectations", "models", "orchestration", "rules", "sources", "warehouse")
+    rooms = (
+        "assets",
+        "demo",
+        "destinations",
+        "expectations",
+        "models",
+        "orchestration",
+        "rules",
+        "sources",
+        "warehouse",
+    )
     for room in rooms:
         yield from (PROJECT / room).rglob("*.py")
     yield from (PROJECT / "dbt_project").glob("*.yml")
@@ -79,23 +113,35 @@ def test_every_setting_of_the_rules_is_explained() -> None:
 
 
 def test_every_rejection_code_is_explained() -> None:
-    page = (PROJECT / "docs" / "add-a-source.md").read_text(encoding="utf-8")
+    page = read("docs/add-a-crm.md")
     assert {code for code in (*CODES, "orphan_customer") if f"`{code}`" not in page} == set()
+
+
+def test_every_setting_of_a_source_is_explained() -> None:
+    rows = re.findall(r"^\| (`.+?`) \|", read("docs/add-a-crm.md"), re.MULTILINE)
+    explained = {name for cell in rows for name in re.findall(r"`(\w+)`", cell)}
+    assert set(SourceSettings.model_fields) <= explained
+    parts = [*names_of(FileSettings), *names_of(ContractSettings), *names_of(Tolerance)]
+    assert {name for name in parts if not re.search(rf"\b{name}\b", read("docs/add-a-crm.md"))} == set()
+
+
+@pytest.mark.parametrize(
+    "part", [Profile, FileSpec, MatchSpec, ColumnSpec, FeedSpec, Each, Value, Condition, ReadSpec, FillDown]
+)
+def test_every_key_of_a_profile_is_explained(part: type[BaseModel]) -> None:
+    page = read("docs/profile-reference.md")
+    assert {name for name in names_of(part) if f"`{name}`" not in page and f"`{name}:" not in page} == set()
+
+
+def test_every_system_that_loads_is_listed() -> None:
+    listed = set(re.findall(r"^\| `(\w+)`", read("docs/add-a-crm.md"), re.MULTILINE))
+    assert set(known_profiles()) <= listed
 
 
 def test_the_yaml_examples_are_yaml() -> None:
     for page in PAGES:
         for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             assert isinstance(yaml.safe_load(block), dict)
-
-
-def test_the_example_of_a_source_file_and_of_a_profile_are_valid() -> None:
-    from sources.profiles import Profile, SourceSettings
-
-    page = (PROJECT / "docs" / "add-a-source.md").read_text(encoding="utf-8")
-    settings, profile = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    SourceSettings.model_validate(yaml.safe_load(settings))
-    Profile.model_validate(yaml.safe_load(profile))
 
 
 def test_both_readmes_link_to_the_same_pages() -> None:

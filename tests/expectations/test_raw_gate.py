@@ -23,6 +23,7 @@ COLUMNS = (
     "rejected",
     "exported_at",
     "received_at",
+    "corrects",
 )
 
 
@@ -64,6 +65,7 @@ def deliver(con: duckdb.DuckDBPyConnection, number: int = 1, **changes: Any) -> 
         "rejected": 0,
         "exported_at": exported.isoformat() + "Z",
         "received_at": "2024-01-01T00:00:00Z",
+        "corrects": None,
     } | changes
     con.execute(
         f"insert into raw.deliveries values ({', '.join('?' * len(COLUMNS))})",
@@ -160,6 +162,17 @@ def test_the_usual_size_is_that_of_the_latest_deliveries(con: duckdb.DuckDBPyCon
         deliver(con, number, records=records)
     assert outcome(judge(con, limits=Limits(volume_window=2)), "volume").status == "passed"
     assert outcome(judge(con, limits=Limits(volume_window=6)), "volume").status == "failed"
+
+
+def test_a_correction_of_a_record_is_neither_the_newest_delivery_nor_a_usual_one(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    for number in range(4, 9):
+        deliver(con, number)
+        deliver(con, number + 10, records=1, corrects=f"d{number}")
+    assert outcome(judge(con), "volume").status == "passed"
+    deliver(con, 9, records=1)
+    assert outcome(judge(con), "volume").status == "failed"
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(volume_history=3)])

@@ -194,7 +194,7 @@ def test_every_record_of_every_feed_is_accounted_for(first_night):
 
 def test_what_was_rejected_is_counted_and_its_owner_is_told_what_to_do(first_night):
     _, found = first_night
-    counted = {(feed, code): records for _, _, _, _, feed, code, records, _ in found["rejected_summary"]}
+    counted = {(feed, code): records for _, _, _, _, feed, code, records, _, _ in found["rejected_summary"]}
     orphans = (
         "contacts",
         "payments",
@@ -213,7 +213,7 @@ def test_what_was_rejected_is_counted_and_its_owner_is_told_what_to_do(first_nig
     }
     header, *rows = found["worklist"]
     assert header.replace('"', "") == (
-        "source,file,feed,record_no,source_key,code,column_name,raw_value,advice_zh,advice_en"
+        "source,file,delivery_id,feed,record_no,source_key,code,column_name,raw_value,advice_zh,advice_en,corrected_value"
     )
     assert len(rows) == sum(counted.values())
     product = next(row for row in rows if '"products"' in row)

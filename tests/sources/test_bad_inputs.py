@@ -252,6 +252,22 @@ def test_28_a_missing_column_that_is_optional(shop: "Home") -> None:
     assert column(shop, "orders", "channel") == [None]
 
 
+def test_28_an_optional_column_that_the_delivery_before_had(shop: "Home") -> None:
+    shop.put("shop/orders-2024-01-01.csv", lines(FIRST + ",web,note", header=HEADER + ",channel,colour"))
+    shop.put("shop/customers-2024-01-02.csv", "source_customer_id,name\nC1,Ann\n")
+    shop.load()
+    shop.put("shop/orders-2024-01-03.csv", lines(FIRST))
+    result = shop.load()
+    assert result.drift == [
+        "landing/shop/orders-2024-01-03.csv: the column channel, which the delivery before had, is missing; "
+        "empty in its records."
+    ]
+    # What is older than the others has nothing before it, and what went stays away without a word.
+    shop.put("shop/orders-2023-12-31.csv", lines("A0,2023-12-31,5.00"))
+    shop.put("shop/orders-2024-01-04.csv", lines("A4,2024-01-04,5.00"))
+    assert shop.load().drift == []
+
+
 def test_29_an_unknown_column(shop: "Home") -> None:
     shop.put("shop/orders.csv", lines(FIRST + ",red", header=HEADER + ",colour"))
     result = shop.load()
@@ -278,6 +294,15 @@ def test_32_a_column_that_changes_its_type(shop: "Home") -> None:
     shop.put("shop/source.yml", "{system: generic, contract: {type_drift: {share: 0.5, then: refuse}}}")
     text = lines("C1,yes", "C2,perhaps", "C3,often", header="source_customer_id,is_active")
     assert "2 of 3 values of is_active are no yes or no, more than 50%" in refused(shop, text, "customers.csv")
+
+
+def test_a_header_that_the_owner_calls_optional_may_be_missing(home: "Home") -> None:
+    home.put("salesforce/Account.csv", lines("001000000000001AAA,2024-01-01", header="Id,CreatedDate"))
+    assert "Name is missing" in home.refusal()
+    home.put("salesforce/source.yml", "contract: {columns: {Name: optional, Id: optional}}")
+    assert column(home, "customers", "source_customer_id") == ["001000000000001AAA"]
+    home.put("salesforce/Account.csv", lines("Example", header="Name"))
+    assert "Id is missing" in home.load().refusals[0].message, "without a key there is no customer"
 
 
 def test_32_a_frozen_column(shop: "Home") -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sources import Examined, Inspection, inspect
 
 if TYPE_CHECKING:
@@ -70,6 +72,16 @@ def test_what_is_suggested_can_be_read(home: "Home") -> None:
         ("A1", "2024-12-31T12:00:00Z", "KH1", "12.50", '{"颜色":"红"}'),
         ("A2", "2024-12-31T12:00:00Z", "KH2", "8", '{"颜色":"蓝"}'),
     ]
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_what_is_suggested_names_the_separator(home: "Home", mark: str) -> None:
+    rows = ["Order ID;Ordered at;Customer ID;Net amount;Status", "7;2026-10-01;C1;20.00;paid"]
+    file = home.put("shop/orders_2026.csv", "\n".join(rows).replace(";", mark))
+    home.put("shop/source.yml", look(home, file).suggestion())
+    result = home.load()
+    assert result.refusals == []
+    assert home.rows(result.feeds["orders"], "order_id", "net_amount") == [("7", "20.00")]
 
 
 def test_a_suggestion_says_what_is_not_certain(home: "Home") -> None:

@@ -1,6 +1,9 @@
 """Profiles say only what can be read, and what they say wrong is told with its place."""
 
 import copy
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +101,17 @@ def test_what_cannot_be_is_told_with_its_place(
     for key in place[:-1]:
         inner = inner[key]
     inner[place[-1]] = value
-    with pytest.raises(ValueError, match=r"^shop\.yml: ") as caught:
+    with pytest.raises(ValueError, match=r"^The profile shop\.yml cannot be used: ") as caught:
         read_profile(written(tmp_path, document))
     assert words in str(caught.value)
+
+
+def test_a_mistake_in_a_profile_is_told_in_one_sentence_whoever_reads_it_first(tmp_path: Path) -> None:
+    room = Path(__file__).resolve().parents[2] / "sources"
+    shutil.copytree(room, tmp_path / "sources", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "sources" / "profiles" / "shop.yml").write_text("system: [shop\nguests: true", encoding="utf-8")
+    ask = "from sources.worker import Reader; Reader(1, '200MB')._ask(None, {})"
+    done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 2, "the YAML error and the sentence made of it; none of the other process"
+    assert "sources.errors.ProfileError: The profile shop.yml is not readable YAML in line 2" in done.stderr

@@ -8,12 +8,15 @@ deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
--- What was only written after tonight stands only for want of anything else.
+-- What was only written after tonight stands only for want of anything else. What a file of documents says of its customers in
+-- passing stands only where no file of customers says it.
 dated as (
     select
         staged.*,
         {{ stable_id(['staged.source_system', 'staged.source', 'staged.source_customer_id']) }} as source_record_id,
         deliveries.is_replaced,
+        deliveries.corrected_at,
+        deliveries.feed = 'customers' as is_of_customers,
         coalesce({{ business_date('coalesce(staged.created_at, staged.updated_at)') }} <= {{ tonight() }}, true) as is_known,
         coalesce({{ business_date('staged.updated_at') }} <= {{ tonight() }}, true) as was_written
     from staged
@@ -28,8 +31,8 @@ standing as (
         row_number() over (
             partition by source_record_id
             order by
-                is_replaced, is_known desc, was_written desc, updated_at desc nulls last, version_at desc nulls last,
-                row_hash, delivery_id, record_no
+                is_replaced, is_known desc, was_written desc, is_of_customers desc, updated_at desc nulls last,
+                version_at desc nulls last, corrected_at desc nulls last, row_hash, delivery_id, record_no
         ) = 1
 ),
 

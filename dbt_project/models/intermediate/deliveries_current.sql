@@ -31,6 +31,7 @@ final as (
         deliveries.exported_at,
         deliveries.received_at,
         deliveries.version_at,
+        deliveries.corrected_at,
         coalesce(deliveries.version_at < newest_full.version_at, false) as is_replaced
     from deliveries
     left join newest_full

@@ -22,8 +22,8 @@ newest_rates as (
         row_number() over (
             partition by rates.currency, rates.valid_from
             order by
-                deliveries.is_replaced, rates.version_at desc nulls last, rates.row_hash, rates.source, rates.delivery_id,
-                rates.record_no
+                deliveries.is_replaced, rates.version_at desc nulls last, deliveries.corrected_at desc nulls last,
+                rates.row_hash, rates.source, rates.delivery_id, rates.record_no
         ) = 1
 ),
 

@@ -12,7 +12,8 @@ deliveries as (
 lines as (
     select
         staged.*,
-        deliveries.is_replaced
+        deliveries.is_replaced,
+        deliveries.corrected_at
     from staged
     inner join deliveries
         on staged.source = deliveries.source
@@ -25,7 +26,8 @@ keyed_lines as (
     qualify
         row_number() over (
             partition by source_system, source, source_order_id, source_line_no
-            order by is_replaced, version_at desc nulls last, row_hash, delivery_id, record_no
+            order by
+                is_replaced, version_at desc nulls last, corrected_at desc nulls last, row_hash, delivery_id, record_no
         ) = 1
 ),
 

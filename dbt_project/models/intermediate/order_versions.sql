@@ -9,7 +9,7 @@ final as (
         source_system,
         source,
         source_order_id,
-        source_customer_id,
+        customer_no as source_customer_id,
         source_record_id,
         {{ stable_id(['source_system', 'source', 'original_source_order_id']) }} as original_order_id,
         campaign_id,

@@ -43,15 +43,24 @@ with found as (
     {%- endfor %}
 ),
 
--- A record may be read as several rows, and is rejected once.
+deliveries as (
+    select * from {{ ref('stg_deliveries') }}
+),
+
+-- A record may be read as several rows, also of several feeds, and is rejected once.
 final as (
-    select * from found
+    select found.*
+    from found
+    inner join deliveries
+        on found.source = deliveries.source
+        and found.delivery_id = deliveries.delivery_id
     qualify
         row_number() over (
-            partition by source, delivery_id, feed, record_no
+            partition by found.source, found.delivery_id, found.record_no
             order by
-                case code when 'orphan_customer' then 1 when 'bad_date' then 2 when 'bad_amount' then 3 else 4 end,
-                column_name, source_key, raw_value
+                case found.code when 'orphan_customer' then 1 when 'bad_date' then 2 when 'bad_amount' then 3 else 4 end,
+                case when found.feed = deliveries.feed then 1 else 2 end,
+                found.feed, found.column_name, found.source_key, found.raw_value
         ) = 1
 )
 

@@ -40,6 +40,19 @@ all_rejected as (
     from rejected_in_tables
 ),
 
+-- A correction names the delivery that it corrects, and the numbers of the records there.
+corrected as (
+    select distinct
+        all_rejected.source,
+        all_rejected.delivery_id,
+        all_rejected.record_no
+    from all_rejected
+    inner join deliveries
+        on all_rejected.source = deliveries.source
+        and all_rejected.delivery_id = deliveries.corrected_delivery_id
+        and ',' || deliveries.corrected_records || ',' like '%,' || cast(all_rejected.record_no as {{ dbt.type_string() }}) || ',%'
+),
+
 final as (
     select
         all_rejected.source_system,
@@ -52,12 +65,17 @@ final as (
         all_rejected.code,
         all_rejected.column_name,
         all_rejected.raw_value,
+        corrected.record_no is not null as is_corrected,
         {{ reject_advice('all_rejected.code', 'zh') }} as advice_zh,
         {{ reject_advice('all_rejected.code', 'en') }} as advice_en
     from all_rejected
     inner join deliveries
         on all_rejected.source = deliveries.source
         and all_rejected.delivery_id = deliveries.delivery_id
+    left join corrected
+        on all_rejected.source = corrected.source
+        and all_rejected.delivery_id = corrected.delivery_id
+        and all_rejected.record_no = corrected.record_no
 )
 
 select * from final

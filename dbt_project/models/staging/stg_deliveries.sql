@@ -8,6 +8,7 @@ renamed as (
         delivery_id,
         source_system,
         source,
+        corrects as corrected_delivery_id,
 
         -- strings
         file,
@@ -15,15 +16,20 @@ renamed as (
         feed,
         coalesce(kind, feed) as kind,
         deliveries_mode,
+        corrected_records,
 
         -- numerics
         cast(records as bigint) as records,
         cast(ignored as bigint) as ignored,
         cast(rejected as bigint) as rejected,
 
+        -- booleans
+        coalesce({{ as_boolean('direct_identifier') }}, false) as has_direct_identifiers,
+
         -- timestamps
         {{ as_timestamp('exported_at') }} as exported_at,
         {{ as_timestamp('received_at') }} as received_at,
+        {{ as_timestamp('corrected_at') }} as corrected_at,
         {{ version_at() }} as version_at
     from source
 )

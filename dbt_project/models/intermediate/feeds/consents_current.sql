@@ -7,8 +7,9 @@ final as (
         -- ids
         source_system,
         source,
-        source_customer_id,
+        customer_no as source_customer_id,
         source_record_id,
+        source_customer_id as stated_by,
         delivery_id,
         record_no,
 
@@ -20,6 +21,7 @@ final as (
         -- booleans
         is_deleted,
         is_orphan,
+        is_prospect,
 
         -- timestamps
         stated_at

@@ -8,7 +8,7 @@ final as (
         source_system,
         source,
         interaction_id,
-        source_customer_id,
+        customer_no as source_customer_id,
         owner_id,
         source_record_id,
         delivery_id,
@@ -27,6 +27,7 @@ final as (
         -- booleans
         is_deleted,
         is_orphan,
+        is_prospect,
 
         -- timestamps
         occurred_at

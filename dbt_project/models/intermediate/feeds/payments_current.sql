@@ -9,7 +9,7 @@ final as (
         source,
         payment_id,
         source_order_id,
-        source_customer_id,
+        customer_no as source_customer_id,
         source_record_id,
         delivery_id,
         record_no,
@@ -25,6 +25,7 @@ final as (
         -- booleans
         is_deleted,
         is_orphan,
+        is_prospect,
 
         -- timestamps
         paid_at

@@ -8,7 +8,7 @@ final as (
         source_system,
         source,
         entry_id,
-        source_customer_id,
+        customer_no as source_customer_id,
         source_record_id,
         delivery_id,
         record_no,
@@ -22,6 +22,7 @@ final as (
         -- booleans
         is_deleted,
         is_orphan,
+        is_prospect,
 
         -- timestamps
         booked_at,

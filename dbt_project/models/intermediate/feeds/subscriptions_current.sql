@@ -8,7 +8,7 @@ final as (
         source_system,
         source,
         contract_id,
-        source_customer_id,
+        customer_no as source_customer_id,
         source_record_id,
         delivery_id,
         record_no,
@@ -24,6 +24,7 @@ final as (
         -- booleans
         is_deleted,
         is_orphan,
+        is_prospect,
 
         -- dates
         started_on,

@@ -8,7 +8,7 @@ final as (
         source_system,
         source,
         ticket_id,
-        source_customer_id,
+        customer_no as source_customer_id,
         source_record_id,
         delivery_id,
         record_no,
@@ -26,6 +26,7 @@ final as (
         -- booleans
         is_deleted,
         is_orphan,
+        is_prospect,
 
         -- timestamps
         opened_at,

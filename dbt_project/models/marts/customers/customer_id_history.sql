@@ -1,7 +1,7 @@
 {{ config(tags=['before_scores']) }}
 
 with identities as (
-    select * from {{ ref('source_customers') }}
+    select * from {{ ref('published_identities') }}
 ),
 
 customers as (
@@ -25,7 +25,7 @@ moved as (
     inner join identities
         on previous_identities.source_system = identities.source_system
         and previous_identities.source = identities.source
-        and previous_identities.source_customer_id = identities.source_customer_id
+        and previous_identities.source_customer_id = identities.published_customer_id
     left join customers
         on previous_identities.customer_id = customers.customer_id
     where customers.customer_id is null

@@ -1,17 +1,17 @@
 {{ config(tags=['before_scores']) }}
 
-with source_customers as (
-    select * from {{ ref('source_customers') }}
+with identities as (
+    select * from {{ ref('published_identities') }}
 ),
 
 final as (
     select
         source_system,
         source,
-        source_customer_id,
+        published_customer_id as source_customer_id,
         customer_id,
         match_rule
-    from source_customers
+    from identities
 )
 
 select * from final

@@ -16,8 +16,8 @@ rejected as (
     select * from {{ ref('rejected_in_tables') }}
 ),
 
--- What became of each row that a table has kept or named, the worst first: 1 rejected, 2 loaded, 3 deleted or in a status that
--- does not count.
+-- What became of each row that a table has kept or named, the worst first: 1 rejected, 2 loaded, 3 deleted, about nobody who is
+-- a customer yet, or in a status that does not count.
 row_outcomes as (
     select
         source,
@@ -62,7 +62,7 @@ row_outcomes as (
         delivery_id,
         '{{ feed }}' as feed,
         record_no,
-        case when is_deleted then 3 else 2 end as outcome
+        case when is_deleted{% if keyed_feeds().get(feed, {}).customer and feed != 'contacts' %} or is_prospect{% endif %} then 3 else 2 end as outcome
     from {{ ref(feed ~ '_current') }}
     {%- if keyed_feeds().get(feed, {}).customer %}
     where not is_orphan
@@ -80,7 +80,8 @@ numbered_deliveries as (
     from deliveries
 ),
 
--- A record that is read as several rows is counted once, and rows of other feeds than the file's own not at all.
+-- A record that is read as several rows is counted once. Rows of other feeds than the file's own count only where one of them
+-- is bad: then the record is.
 record_outcomes as (
     select
         numbered_deliveries.delivery_no,
@@ -90,7 +91,7 @@ record_outcomes as (
     inner join numbered_deliveries
         on row_outcomes.source = numbered_deliveries.source
         and row_outcomes.delivery_id = numbered_deliveries.delivery_id
-        and row_outcomes.feed = numbered_deliveries.feed
+        and (row_outcomes.feed = numbered_deliveries.feed or row_outcomes.outcome = 1)
     group by numbered_deliveries.delivery_no, row_outcomes.record_no
 ),
 

@@ -16,7 +16,8 @@ final as (
         substring(source_key, 1, 2) || '…' as source_key,
         code,
         column_name,
-        substring(raw_value, 1, 2) || '…' as raw_value
+        substring(raw_value, 1, 2) || '…' as raw_value,
+        is_corrected
     from rejected
 )
 

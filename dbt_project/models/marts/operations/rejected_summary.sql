@@ -13,6 +13,7 @@ final as (
         feed,
         code,
         count(*) as records,
+        count(*) filter (where is_corrected) as corrected,
         min(record_no) as first_record_no
     from rejected
     group by source_system, source, delivery_id, file, feed, code
