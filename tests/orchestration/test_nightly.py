@@ -100,10 +100,8 @@ def test_an_alert_keeps_its_id_on_the_following_night(tmp_path, small_shop, nigh
     assert {state for customer, _, state, _ in second if customer not in first} <= {"new"}
 
 
-@pytest.mark.parametrize(
-    "order",
-    [pytest.param((0, 1), id="first half first", marks=pytest.mark.slow), pytest.param((1, 0), id="second half first")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first half first", "second half first"])
 def test_two_halves_in_either_order_say_what_the_whole_says(served, tmp_path, small_shop, night, deliver, order):
     halves = small_shop.cut_at_an_invoice()
     home = tmp_path / "home"
@@ -188,6 +186,7 @@ def test_a_file_that_cannot_be_trusted_stops_the_night_with_one_sentence(copied,
     assert everything(copied / "current") == before
 
 
+@pytest.mark.slow
 def test_an_earlier_day_in_a_fresh_home_knows_nothing_of_what_came_later(tmp_path, small_shop, night, deliver):
     until = "2011-06-30"
     earlier = [line for line in small_shop.lines if _day(line) <= until]
@@ -224,6 +223,7 @@ def test_a_home_without_any_delivery_publishes_empty_tables(tmp_path, night, del
     assert ask(tmp_path / "home", "select count(*) from marts.customer_360") == [(0,)]
 
 
+@pytest.mark.slow
 def test_the_last_day_in_the_data_can_be_asked_for(tmp_path, small_shop, night, deliver):
     home = tmp_path / "home"
     deliver(home, "online_retail.csv", small_shop.content)

@@ -99,6 +99,7 @@ def test_a_disk_that_is_full_at_the_release_leaves_readers_where_they_were(
     assert lock_holder(home) is None
 
 
+@pytest.mark.slow
 def test_a_reader_that_keeps_the_old_release_holds_up_no_night_and_keeps_its_view(
     home: Home, night: Callable[..., Any]
 ) -> None:

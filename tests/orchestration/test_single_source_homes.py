@@ -45,6 +45,7 @@ def counts_of(home: Path) -> tuple[int, int, int]:
     return found
 
 
+@pytest.mark.slow
 def test_headers_without_a_record_are_an_export(serve: Serve) -> None:
     headers = {file.name: file.read_bytes().splitlines(keepends=True)[0] for file in HUBSPOT.glob("*.csv")}
     home = serve("hubspot", headers)
