@@ -83,7 +83,8 @@ def canonical_phone(text: str, country: str | None) -> str | None:
         number = phonenumbers.parse(written, country)
     except phonenumbers.NumberParseException:
         return None
-    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+    # Of a number behind an extension, or without its area code, many have the same.
+    if number.extension or not phonenumbers.is_valid_number(number):
         return None
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 

@@ -34,7 +34,8 @@ __all__ = ["Workbook", "cell_text", "open_workbook", "read_sheet", "sheet_head"]
 _OLE = b"\xd0\xcf\x11\xe0"
 _CELL = re.compile(rb"<(?:\w+:)?c[\s>]")
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
-_ONE_CELL = re.compile(rb"<(?:\w+:)?c(?:\s[^>]*)?(?<!/)>(.*?)</(?:\w+:)?c>", re.DOTALL)
+# No cell lies in another, so the look at one ends where the next begins: a cell that is never closed costs no more.
+_ONE_CELL = re.compile(rb"<(?:\w+:)?c(?:\s[^<>]*)?(?<!/)>((?:[^<]++|<(?!(?:\w+:)?c[\s>]))*?)</(?:\w+:)?c>", re.DOTALL)
 _REFERENCE = re.compile(rb'\sr="([A-Z]+\d+)"')
 _STORED = re.compile(rb"<(?:\w+:)?v\s*(?:xml:space=\"preserve\")?>[^<]")
 _DOCTYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)

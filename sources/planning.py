@@ -34,13 +34,13 @@ from sources.profiles import (
     known_profiles,
     merged_read,
 )
-from sources.settings import FileSettings, SourceDefaults, SourceSettings, listed, nearest
+from sources.settings import Delimiter, FileSettings, SourceDefaults, SourceSettings, listed, nearest
 from sources.tables import Head
 from sources.text import IdForm
 
 __all__ = ["Cell", "Choice", "FeedPlan", "Plan", "choices", "plan", "sheets_of", "text_names"]
 
-READER_VERSION = 3
+READER_VERSION = 4
 """Raised whenever the same file would be read differently; every delivery is then read again."""
 
 ENOUGH_HEADERS = 3
@@ -295,7 +295,7 @@ def plan(
     try:
         chosen = _chosen(found, settings) if system else _recognised(found, settings)
     except RefusedFileError:
-        _refuse_other_separator(head)
+        _refuse_other_separator(head, _separators(profiles, settings))
         raise
     _check_settings(chosen.profile, settings)
     is_unwanted = chosen.spec.left_aside or (chosen.spec.opt_in and chosen.kind not in settings.also)
@@ -596,11 +596,24 @@ def _require(choice: Choice) -> None:
     )
 
 
-def _refuse_other_separator(head: Head) -> None:
+def _separators(profiles: Sequence[Profile], settings: SourceSettings) -> set[Delimiter]:
+    """What separates fields as far as anybody said so; any profile may be meant where the system is unknown."""
+    if settings.delimiter is not None:
+        return {settings.delimiter}
+    if len(profiles) > 1:
+        return {","}
+    kinds = [profiles[0].read | spec.read for spec in profiles[0].files.values()]
+    return {read.get("csv", {}).get("delimiter", read.get("delimiter", ",")) for read in kinds}
+
+
+def _refuse_other_separator(head: Head, known: Iterable[Delimiter]) -> None:
     """Give a hint instead of guessing: a single header with separators in it is a row of headers."""
-    first = next((row for row in head.rows(ReadSpec()) if row), [])
-    if head.kind != "csv" or len(first) != 1:
+    if head.kind != "csv":
         return
+    rows = [next((row for row in head.rows(ReadSpec(delimiter=mark)) if row), []) for mark in sorted(known)]
+    if any(len(row) != 1 for row in rows):
+        return
+    first = rows[0]
     separator = next((mark for mark in ";\t|" if mark in first[0].strip()), None)
     if separator is not None:
         shown = "a tab" if separator == "\t" else repr(separator)

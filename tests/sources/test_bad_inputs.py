@@ -296,6 +296,13 @@ def test_32_a_column_that_changes_its_type(shop: "Home") -> None:
     assert "2 of 3 values of is_active are no yes or no, more than 50%" in refused(shop, text, "customers.csv")
 
 
+def test_a_missing_header_is_named_whatever_separates_the_fields(shop: "Home") -> None:
+    shop.put("shop/source.yml", '{system: generic, delimiter: ";"}')
+    message = refused(shop, lines("A1;5.00;2024-01-01", header="order_id;net;ordered_at"))
+    assert "the column net_amount is missing" in message
+    assert "separated" not in message
+
+
 def test_a_header_that_the_owner_calls_optional_may_be_missing(home: "Home") -> None:
     home.put("salesforce/Account.csv", lines("001000000000001AAA,2024-01-01", header="Id,CreatedDate"))
     assert "Name is missing" in home.refusal()

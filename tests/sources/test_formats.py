@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import xlsxwriter
 
-from sources.excel_files import cell_text
+from sources.excel_files import _cells, cell_text
 
 if TYPE_CHECKING:
     from tests.sources.conftest import Home
@@ -169,3 +169,13 @@ def test_json_that_is_no_export_is_refused(home: "Home", content: str, words: st
     home.put("shop/source.yml", "system: generic")
     home.put("shop/customers.json", content)
     assert words in home.refusal()
+
+
+def test_cells_that_are_never_closed_are_looked_at_once() -> None:
+    # With a search that starts anew behind each of them, this would not end.
+    assert list(_cells(b"<c><f>" * 300_000)) == []
+    assert list(_cells(b"<c " * 300_000)) == []
+    assert list(_cells(b'<row><c r="A1"><f>B1</f><v>2</v></c><c r="B1"/><c r="C1"><v>3</v></c></row>')) == [
+        (b'<c r="A1">', b"<f>B1</f><v>2</v>"),
+        (b'<c r="C1">', b"<v>3</v>"),
+    ]
