@@ -9,54 +9,52 @@ of a field and closes only at its end, and is doubled inside, so a line end afte
 record. A file that keeps to this everywhere is counted here; any other goes to the strict reader.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["count_even_records"]
+__all__ = ["EvenRecords"]
 
 _QUOTE, _LINE_END = b'"'[0], b"\n"[0]
 
 Marks = NDArray[np.uint8]
 
 
-def count_even_records(blocks: Iterable[bytes], delimiter: str, fields: int) -> int | None:
-    """Count the records of a csv file if all of them have the same number of fields.
+class EvenRecords:
+    """Counts the records of a csv file as long as all of them have the same number of fields.
 
     Parameters
     ----------
-    blocks : iterable of bytes
-        The file in UTF-8 with lines ended by LF, cut anywhere.
     delimiter : str
         One ASCII character.
     fields : int
         How many fields every record has, the header among them; two or more, for a blank line looks like one.
-
-    Returns
-    -------
-    int or None
-        How many records there are, the header among them. None if a record has another number of fields, or a
-        quote stands where none may.
     """
-    counter = _Counter(delimiter.encode()[0], fields)
-    is_even = all(counter.add(block) for block in blocks)
-    return counter.finish() if is_even else None
 
-
-class _Counter:
-    """What is known after some blocks."""
-
-    def __init__(self, delimiter: int, fields: int) -> None:
-        self._delimiter = delimiter
+    def __init__(self, delimiter: str, fields: int) -> None:
+        self._delimiter = delimiter.encode()[0]
         self._fields = fields
+        self._is_even = True
         self._records = 0
         self._delimiters_since = 0
         self._is_quoted = False
         self._last = _LINE_END
 
-    def add(self, block: bytes) -> bool:
-        """Count a block; False if it is not even."""
+    def add(self, block: bytes) -> None:
+        """Count the next block of the file, in UTF-8 with lines ended by LF, cut anywhere."""
+        self._is_even = self._is_even and b"\0" not in block and self._count(block)
+
+    def count(self) -> int | None:
+        """How many records there were, the header among them.
+
+        None if a record has another number of fields, or a quote or a NUL byte stands where none may.
+        """
+        if not self._is_even or self._is_quoted:
+            return None
+        if self._last == _LINE_END:
+            return self._records
+        return self._records + 1 if self._delimiters_since + 1 == self._fields else None
+
+    def _count(self, block: bytes) -> bool:
         content = np.frombuffer(block, dtype=np.uint8)
         if not content.size:
             return True
@@ -99,11 +97,3 @@ class _Counter:
         self._delimiters_since = int(marks.size - 1 - ends[-1])
         self._records += ends.size
         return bool((widths == self._fields).all())
-
-    def finish(self) -> int | None:
-        """The count, when there is no more block."""
-        if self._is_quoted:
-            return None
-        if self._last == _LINE_END:
-            return self._records
-        return self._records + 1 if self._delimiters_since + 1 == self._fields else None

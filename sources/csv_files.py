@@ -11,12 +11,13 @@ exactly as many.
 import codecs
 import csv
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sources.decoding import DAMAGED_UTF_8, decode, encoding_of
+from sources.decoding import DAMAGED_UTF_8, as_utf_8, decode, encoding_of
 from sources.errors import RefusedFileError
 from sources.landing import CHUNK, Member, chunks
 from sources.limits import Limits
@@ -35,9 +36,6 @@ _MAGIC = {
     b"SQLite format 3": "a database",
 }
 
-# Control characters are never data. The NUL byte is left for the record it stands in to be set aside.
-_CONTROLS = bytes(code for code in (*range(1, 32), 127) if code not in b"\t\n\r")
-
 
 @dataclass(frozen=True)
 class _Staged:
@@ -51,14 +49,14 @@ class _Staged:
         Line ends in it.
     ends_with_newline : bool
         Whether the last line has its end.
-    has_nul : bool
-        Whether a NUL byte occurs.
+    records : int or None
+        Records in it, the header among them, where all are beyond doubt.
     """
 
     path: Path
     lines: int
     ends_with_newline: bool
-    has_nul: bool
+    records: int | None
 
 
 def csv_head(member: Member, limits: Limits, encoding: str | None = None) -> TextHead:
@@ -133,7 +131,7 @@ def read_csv(member: Member, delivery_id: str, desk: Path, plan: Plan, limits: L
     target = desk / "records.csv"
     encoding = plan.settings.encoding or "utf-8"
     try:
-        staged = _stage(member, target, delivery_id, encoding, limits)
+        staged = _stage(member, target, delivery_id, encoding, plan, limits)
     except RefusedFileError as error:
         if not isinstance(error.__cause__, UnicodeDecodeError):
             raise
@@ -142,32 +140,41 @@ def read_csv(member: Member, delivery_id: str, desk: Path, plan: Plan, limits: L
         )
         if encoding == "utf-8":
             raise
-        staged = _stage(member, target, delivery_id, encoding, limits)
+        staged = _stage(member, target, delivery_id, encoding, plan, limits)
     if plan.read.final_newline == "required" and not staged.ends_with_newline:
         raise RefusedFileError("it was cut short: its last line has no end; export it again")
-    goes_slowly = steps_needed(plan) or encoding == DAMAGED_UTF_8
-    records = _settled(staged, plan) if goes_slowly else _count(staged, plan)
-    return replace(records, encoding=encoding)
+    return replace(_counted(staged, plan), encoding=encoding)
 
 
-def _stage(member: Member, target: Path, delivery_id: str, encoding: str, limits: Limits) -> _Staged:
-    """Copy a csv file as plain UTF-8 and make sure that it is still the file that was looked at."""
+def _stage(member: Member, target: Path, delivery_id: str, encoding: str, plan: Plan, limits: Limits) -> _Staged:
+    """Copy a csv file as plain UTF-8, count it, and make sure that it is still the file that was looked at."""
+    # Loading the definitions of a night must not load numpy.
+    from sources.counting import EvenRecords
+
+    columns = len(plan.header.labels)
+    is_countable = columns > 1 and not steps_needed(plan) and encoding != DAMAGED_UTF_8
+    counting = EvenRecords(plan.read.delimiter, columns) if is_countable else None
     total = hashlib.sha256()
-
-    def hashed() -> Iterator[bytes]:
-        for chunk in chunks(member, limits):
-            total.update(chunk)
-            yield chunk
-
     lines = 0
     since_newline = 0
-    has_nul = False
     last = b""
-    with target.open("wb") as copy:
-        for text in decode(hashed(), encoding):
-            piece = text.encode(errors="surrogateescape").translate(None, _CONTROLS)
-            if not piece:
-                continue
+    # Hashing and counting go on beside reading and writing.
+    with target.open("wb") as copy, ThreadPoolExecutor(1) as beside:
+        under_way: list[Future[None]] = []
+
+        def hand_over(task: Callable[[bytes], None], piece: bytes) -> None:
+            while len(under_way) >= _WAITING:
+                under_way.pop(0).result()
+            under_way.append(beside.submit(task, piece))
+
+        def hashed() -> Iterator[bytes]:
+            for chunk in chunks(member, limits):
+                hand_over(total.update, chunk)
+                yield chunk
+
+        for piece in as_utf_8(hashed(), encoding):
+            if counting is not None:
+                hand_over(counting.add, piece)
             lines += piece.count(b"\n")
             end = piece.rfind(b"\n")
             since_newline = len(piece) - end - 1 if end >= 0 else since_newline + len(piece)
@@ -175,35 +182,27 @@ def _stage(member: Member, target: Path, delivery_id: str, encoding: str, limits
                 raise RefusedFileError(
                     f"a line near line {lines + 1} is longer than {limits.line_bytes >> 20} MB; export it again"
                 )
-            has_nul = has_nul or b"\0" in piece
-            last = piece[-1:]
+            last = piece[-1:] or last
             copy.write(piece)
+        for task in under_way:
+            task.result()
     if total.hexdigest() != delivery_id:
         raise RefusedFileError("it changed while it was being read; run again when it is complete")
-    return _Staged(target, lines, last == b"\n", has_nul)
+    return _Staged(target, lines, last == b"\n", counting.count() if counting is not None else None)
 
 
-def _count(staged: _Staged, plan: Plan) -> Records:
-    """Count the records; files with blank lines, misshapen records or quotes in odd places go the slow way."""
-    columns = len(plan.header.labels)
-    delimiter = plan.read.delimiter
-    # Loading the definitions of a night must not load numpy.
-    from sources.counting import count_even_records
+_WAITING = 4
+"""So many pieces may wait to be hashed or counted."""
 
-    is_countable = columns > 1 and not staged.has_nul
-    counted = count_even_records(_blocks(staged.path), delimiter, columns) if is_countable else None
-    if counted is None:
+
+def _counted(staged: _Staged, plan: Plan) -> Records:
+    """The records of a file; files with blank lines, misshapen records or quotes in odd places go the slow way."""
+    if staged.records is None:
         return _settled(staged, plan)
     # Where every record is one line, the file can be read in parallel without doubt.
-    one_line_each = staged.lines + (not staged.ends_with_newline) == counted
-    query = csv_query(staged.path, columns, delimiter, parallel=one_line_each)
-    return Records(query, counted - 1, is_numbered=False)
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(CHUNK):
-            yield block
+    one_line_each = staged.lines + (not staged.ends_with_newline) == staged.records
+    query = csv_query(staged.path, len(plan.header.labels), plan.read.delimiter, parallel=one_line_each)
+    return Records(query, staged.records - 1, is_numbered=False)
 
 
 def _settled(staged: _Staged, plan: Plan) -> Records:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sources.errors import RefusedFileError
 
-__all__ = ["DAMAGED_UTF_8", "decode", "encoding_of"]
+__all__ = ["DAMAGED_UTF_8", "as_utf_8", "decode", "encoding_of"]
 
 DAMAGED_UTF_8 = "utf-8 (damaged)"
 """UTF-8 in which some bytes are not; decoded, each of those is a lone surrogate (PEP 383)."""
@@ -34,6 +34,11 @@ EVERYDAY_SHARE = 0.7
 Western text read as GB18030 gives Chinese characters as well, but rare ones: there the second byte is a letter.
 """
 
+_CONTROLS = bytes(code for code in (*range(1, 32), 127) if code not in b"\t\n\r")
+_CHANGED = tuple(bytes([code]) for code in _CONTROLS + b"\r\0")
+
+_NOTHING_PENDING = (b"", 0)
+
 Pieces = Callable[[], Iterable[bytes]]
 
 
@@ -52,18 +57,57 @@ def decode(pieces: Iterable[bytes], encoding: str = "utf-8") -> Iterator[str]:
     RefusedFileError
         At the first byte that does not belong to the encoding.
     """
+    return (text for text in _decoded(pieces, encoding, lambda piece: False) if isinstance(text, str))
+
+
+def as_utf_8(pieces: Iterable[bytes], encoding: str = "utf-8") -> Iterator[bytes]:
+    """The same text in UTF-8, without control characters, which are never data.
+
+    The NUL byte is left for the record it stands in to be set aside.
+
+    Parameters
+    ----------
+    pieces : iterable of bytes
+        The bytes, cut anywhere.
+    encoding : str
+        What holds when there is no byte order mark.
+
+    Raises
+    ------
+    RefusedFileError
+        At the first byte that does not belong to the encoding.
+    """
+    for text in _decoded(pieces, encoding, _is_as_it_should_be):
+        if isinstance(text, bytes):
+            yield text
+        elif text:
+            yield text.encode(errors="surrogateescape").translate(None, _CONTROLS)
+
+
+def _is_as_it_should_be(piece: bytes) -> bool:
+    """Whether bytes are ASCII without anything to be changed, as nearly all of most files are."""
+    return piece.isascii() and not any(byte in piece for byte in _CHANGED)
+
+
+def _decoded(pieces: Iterable[bytes], encoding: str, is_done: Callable[[bytes], bool]) -> Iterator[str | bytes]:
+    """The text of every piece, or the piece itself where it is done already."""
     source = iter(pieces)
     piece = next(source, b"")
     encoding, errors = ("utf-8", "surrogateescape") if encoding == DAMAGED_UTF_8 else (encoding, "strict")
     encoding = next((name for mark, name in _MARKS if piece.startswith(mark)), encoding)
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(errors), translate=True)
+    holds_ascii = encoding == "utf-8"
     seen = lines = 0
     try:
         while piece:
             seen += len(piece)
-            text = decoder.decode(piece)
-            lines += text.count("\n")
-            yield text
+            if holds_ascii and decoder.getstate() == _NOTHING_PENDING and is_done(piece):
+                lines += piece.count(b"\n")
+                yield piece
+            else:
+                text = decoder.decode(piece)
+                lines += text.count("\n")
+                yield text
             piece = next(source, b"")
         yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:

@@ -5,14 +5,14 @@ belong here: anything that needs a second record or file (duplicates, orphans, v
 all deliveries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sources.feeds import Feed
 from sources.planning import Cell, FeedPlan, Plan
 from sources.profiles import RECORD_NO, Condition, Each, Value
 from sources.sql import literal, name, one_of
-from sources.text import Step, canonical_text, clean, is_mangled_id, spell
+from sources.text import Step, canonical_text, clean, is_mangled_id, is_plain, spell
 
 __all__ = [
     "CODES",
@@ -20,9 +20,13 @@ __all__ = [
     "REJECTED",
     "countable",
     "feed_query",
+    "is_spelled",
+    "is_written",
+    "plain_conditions",
     "rejected_query",
     "spelled_query",
     "unreadable_query",
+    "words_query",
 ]
 
 CODES = (
@@ -82,7 +86,21 @@ def _value(cell: Cell) -> str:
     return "CAST(NULL AS VARCHAR)" if cell.position is None else f"v{cell.position}"
 
 
-def spelled_query(records: str, plan: Plan) -> str:
+def plain_conditions(plan: Plan) -> dict[int, str]:
+    """Per place of a column that may be so: when a cell ``c<position>`` is in its canonical spelling already."""
+    found = {position: is_plain(f"c{position}", "text") for position in plan.unmapped}
+    for cell in plan.cells:
+        if cell.position is not None and not (cell.words or cell.separator or cell.prefix or cell.decimal_comma):
+            found[cell.position] = is_plain(f"c{cell.position}", cell.type, cell.id_form)
+    return {position: condition for position, condition in found.items() if condition is not None}
+
+
+def is_spelled(plan: Plan, plain: Collection[int]) -> bool:
+    """Whether nothing of a file has to be rewritten, where the columns at these places are plain."""
+    return not plan.unmapped and all(cell.position is None or cell.position in plain for cell in plan.cells)
+
+
+def spelled_query(records: str, plan: Plan, plain: Collection[int] = ()) -> str:
     """SQL that spells every cell and judges every record.
 
     Parameters
@@ -91,6 +109,8 @@ def spelled_query(records: str, plan: Plan) -> str:
         SQL of the records, with ``record_no``, ``continued`` and ``c0``, ``c1`` ….
     plan : Plan
         How to read them.
+    plain : collection of int
+        Places of the columns of which every value is spelled already; see ``plain_conditions``.
 
     Returns
     -------
@@ -115,6 +135,10 @@ def spelled_query(records: str, plan: Plan) -> str:
             decimal_comma=cell.decimal_comma,
             values=cell.values,
         )
+    for position in plain:
+        cleaning[position] = ()
+        if position in spelling:
+            spelling[position] = ()
     texts = {position: _text(position) for position in cleaning}
     query = _layers(records, {position: (f"c{position}", steps) for position, steps in cleaning.items()}, texts)
     query = _layers(
@@ -155,6 +179,11 @@ def _blank_mark(cell: Cell) -> str:
 def _is_blank(position: int | None) -> str:
     """Whether nothing was written in a cell of a spelled record."""
     return f"coalesce(b{position}, v{position} IS NULL)"
+
+
+def is_written(cell: Cell) -> str:
+    """SQL that tells whether anything was written in a cell of a spelled record."""
+    return "false" if cell.position is None else f"NOT {_is_blank(cell.position)}"
 
 
 def _layers(query: str, columns: Mapping[int, tuple[str, tuple[Step, ...]]], names: Mapping[int, str]) -> str:
@@ -213,6 +242,10 @@ def _reasons(plan: Plan) -> list[_Reason]:
             found.append(
                 _Reason(_UNREADABLE[cell.type], cell, f"{_text(cell.position)} IS NOT NULL AND {value} IS NULL")
             )
+    cells = _Cells(plan.by_name, "t")
+    for condition in plan.reject_when:
+        told = plan.by_name[condition.cell or ""]
+        found.append(_Reason(_UNREADABLE.get(told.type, "bad_structure"), told, cells.holds(condition)))
     return sorted(found, key=lambda reason: CODES.index(reason.code))
 
 
@@ -240,7 +273,8 @@ def _key_of_rejected(plan: Plan) -> str:
     key = plan.key_cell
     if key is None or key.position is None:
         return _NOTHING
-    return f"CASE WHEN reason IS NOT NULL THEN {_text(key.position)} END"
+    # As other rows name it, where it can be read.
+    return f"CASE WHEN reason IS NOT NULL THEN coalesce({_value(key)}, {_text(key.position)}) END"
 
 
 def _by_reason(words: Mapping[int, str], column: str) -> str:
@@ -292,8 +326,8 @@ def unreadable_query(spelled: str, plan: Plan) -> str | None:
 
 
 def countable(plan: Plan) -> list[Cell]:
-    """The cells of which a value may be written and unreadable."""
-    return [cell for cell in plan.cells if cell.position is not None and cell.type not in ("id", "text")]
+    """The cells of which a value may be written and unreadable; of words, `words_query` tells more."""
+    return [cell for cell in plan.cells if cell.position is not None and cell.type not in ("id", "text", "enum")]
 
 
 def feed_query(spelled: str, plan: Plan, feed: Feed, trace: Mapping[str, str | None]) -> str:
@@ -309,18 +343,45 @@ def feed_query(spelled: str, plan: Plan, feed: Feed, trace: Mapping[str, str | N
         ``source_system``, ``source``, ``delivery_id``, ``exported_at`` and ``received_at`` of every row.
     """
     makers = [made for made in plan.feeds if made.feed == feed]
-    parts = [_rows_query(spelled, plan, made, trace) for made in makers]
+    parts, absent = zip(*(_rows_query(spelled, plan, made, trace) for made in makers), strict=True)
+    constants = {**trace, **dict.fromkeys(frozenset.intersection(*absent))}
     if len(parts) == 1 and not makers[0].derived:
         # The records are in their order already, and sorting costs a fifth of writing.
-        return f"SELECT {_typed(feed.types, trace)} FROM ({parts[0]})"
+        return f"SELECT {_typed(feed.types, constants)} FROM ({parts[0]})"
     # Several rows of a record stand in the order in which the profile says them.
     numbered = [f"SELECT *, {number} AS part FROM ({part})" for number, part in enumerate(parts)]
     order = ["record_no", "part", *(name(key) for key in feed.key)]
-    return f"SELECT {_typed(feed.types, trace)} FROM ({' UNION ALL '.join(numbered)}) ORDER BY {', '.join(order)}"
+    return f"SELECT {_typed(feed.types, constants)} FROM ({' UNION ALL '.join(numbered)}) ORDER BY {', '.join(order)}"
 
 
-def _rows_query(spelled: str, plan: Plan, feed: FeedPlan, trace: Mapping[str, str | None]) -> str:
-    """SQL of the rows of one entry of a profile: canonical columns, ``record_no`` and ``extra``."""
+def _rows_query(
+    spelled: str, plan: Plan, feed: FeedPlan, trace: Mapping[str, str | None]
+) -> tuple[str, frozenset[str]]:
+    """SQL of the rows of one entry of a profile: canonical columns, ``record_no`` and ``extra``.
+
+    Also the columns of which the file has nothing.
+    """
+    source, cells = _source(spelled, plan, feed)
+    values = _Values(plan, cells, feed, trace)
+    columns = {column: values.canonical(column) for column in feed.feed.columns}
+    absent = frozenset(column for column, expression in columns.items() if expression == _NOTHING)
+    made = ", ".join(f"{expression} AS {name(column)}" for column, expression in columns.items())
+    inner = f"SELECT {made}, record_no, extra FROM ({source})"
+    needed = [feed.only_with] if feed.only_with else []
+    if feed.derived:
+        needed += [key for key in feed.feed.key if key in feed.feed.required]
+    kept = " AND ".join(f"{name(column)} IS NOT NULL" for column in needed) or "true"
+    if not feed.derived:
+        return f"SELECT * FROM ({inner}) WHERE {kept}", absent
+    listed = ", ".join(name(column) for column in columns)
+    return (
+        f"SELECT {listed}, min(record_no) AS record_no, NULL AS extra FROM ({inner}) WHERE {kept} GROUP BY ALL",
+        absent,
+    )
+
+
+def _source(spelled: str, plan: Plan, feed: FeedPlan) -> tuple[str, "_Cells"]:
+    """SQL of the records of which one entry of a profile makes rows, and what it calls their cells."""
     cells = _Cells(plan.by_name, "b")
     source = f"SELECT * FROM {spelled} WHERE code IS NULL"
     if feed.each is not None:
@@ -332,18 +393,38 @@ def _rows_query(spelled: str, plan: Plan, feed: FeedPlan, trace: Mapping[str, st
         cells = _Cells(plan.by_name, "b", named)
     if feed.only_when:
         source = f"SELECT * FROM ({source}) WHERE {' AND '.join(cells.holds(each) for each in feed.only_when)}"
-    values = _Values(plan, cells, feed, trace)
-    columns = {column: values.canonical(column) for column in feed.feed.columns}
-    made = ", ".join(f"{expression} AS {name(column)}" for column, expression in columns.items())
-    inner = f"SELECT {made}, record_no, extra FROM ({source})"
-    needed = [feed.only_with] if feed.only_with else []
-    if feed.derived:
-        needed += [key for key in feed.feed.key if key in feed.feed.required]
-    kept = " AND ".join(f"{name(column)} IS NOT NULL" for column in needed) or "true"
-    if not feed.derived:
-        return f"SELECT * FROM ({inner}) WHERE {kept}"
-    listed = ", ".join(name(column) for column in columns)
-    return f"SELECT {listed}, min(record_no) AS record_no, NULL AS extra FROM ({inner}) WHERE {kept} GROUP BY ALL"
+    return source, cells
+
+
+def words_query(spelled: str, plan: Plan, feed: FeedPlan, column: str, *, unknown: bool) -> str | None:
+    """SQL of the words of which a canonical column is made.
+
+    Parameters
+    ----------
+    spelled : str
+        Relation with the columns of ``spelled_query``.
+    plan, feed, column
+        How the file is read, and which canonical column of which entry of its profile.
+    unknown : bool
+        Only words that nobody knows: something is written, and nothing comes of it.
+
+    Returns
+    -------
+    str or None
+        SQL with ``cell`` (its name in the profile), ``word``, ``meaning`` and ``found`` (in how many records); None
+        where the column is not made of words, or says itself what other words mean.
+    """
+    source, cells = _source(spelled, plan, feed)
+    values = _Values(plan, cells, feed, {"exported_at": None, "received_at": None})
+    written = [pair for value in feed.values.get(column, ()) for pair in values.words(value, column, unknown=unknown)]
+    if not written:
+        return None
+    cell = " ".join(f"WHEN {word} IS NOT NULL THEN {literal(named)}" for named, word in written)
+    word = f"coalesce({', '.join(word for _, word in written)})"
+    meaning = values.canonical(column)
+    found = f"SELECT CASE {cell} END AS cell, {word} AS word, {meaning} AS meaning FROM ({source})"
+    wanted = "word IS NOT NULL AND meaning IS NULL" if unknown else "word IS NOT NULL"
+    return f"SELECT cell, word, meaning, count(*) AS found FROM ({found}) WHERE {wanted} GROUP BY ALL"
 
 
 def _entries(each: Each, cells: Sequence[str], known: "_Cells") -> str:
@@ -359,11 +440,20 @@ def _entries(each: Each, cells: Sequence[str], known: "_Cells") -> str:
 
 
 def _typed(types: Mapping[str, str], constants: Mapping[str, str | None]) -> str:
-    """The columns of a raw relation in order; those of the same value in every row are given as constants."""
-    return ", ".join(
-        f"CAST({literal(constants[column]) if column in constants else name(column)} AS {kind}) AS {name(column)}"
-        for column, kind in types.items()
-    )
+    """The columns of a raw relation in order; those of the same value in every row are given as constants.
+
+    As an enumeration of one word, a text is written to Parquet without being looked up in every row: in the file it is
+    text like any other, and a third of the time of writing is saved.
+    """
+
+    def typed(column: str, kind: str) -> str:
+        if column not in constants:
+            return f"CAST({name(column)} AS {kind})"
+        value = constants[column]
+        word = f"ENUM({literal(value or '')})"
+        return f"CAST({literal(value)} AS {word if kind == 'VARCHAR' else kind})"
+
+    return ", ".join(f"{typed(column, kind)} AS {name(column)}" for column, kind in types.items())
 
 
 class _Cells:
@@ -459,15 +549,51 @@ class _Values:
         if column in self.feed.fill:
             filled = self._made(self.feed.fill[column], column)
             cells = [cell for value in values for cell in value.cells or ()]
-            absent = " AND ".join(self.cells.is_blank(cell) for cell in cells) or f"{expression} IS NULL"
+            absent = " AND ".join(self.cells.is_blank(cell) for cell in cells)
+            if not absent:
+                decisive = [value.ruled[0] for value in values if value.ruled]
+                absent = " AND ".join([f"{expression} IS NULL", *(self.cells.is_blank(cell) for cell in decisive)])
             expression = f"CASE WHEN {absent} THEN {filled} ELSE {expression} END"
         return f"upper({expression})" if column == "currency" else expression
+
+    def words(self, value: Value, column: str, *, unknown: bool) -> list[tuple[str, str]]:
+        """Name and SQL of the words that a value knows or not, the one that says most first."""
+        if value.is_plain:
+            cells = [self.plan.by_name[cell] for cell in value.cells or () if not self.cells.is_entry(cell)]
+            return [(cell.name, self._enum_word(cell, unknown)) for cell in cells if cell.type == "enum"]
+        if not value.map or (unknown and (value.keep or value.default is not None)):
+            return []
+        if value.ruled:
+            # Which of several cells is at fault nobody knows.
+            return [(cell, self.cells.value(cell)) for cell in value.ruled]
+        if len(value.cells or ()) > 1 and value.split is None:
+            return [(cell, self.cells.value(cell)) for cell in value.cells or ()]
+        return [(next(value.used()), self._written(value, column))]
+
+    def _enum_word(self, cell: Cell, unknown: bool) -> str:
+        """What was written in a cell of which only certain words are kept."""
+        if cell.position is None:
+            return _NOTHING
+        label = self.plan.header.labels[cell.position].replace("~", "~0").replace("/", "~1")
+        lost = f"json_extract_string(extra, {literal('/' + label)})"
+        return f"CASE WHEN {_value(cell)} IS NULL THEN {lost} {'' if unknown else f'ELSE {_value(cell)}'} END"
 
     def _made(self, value: Value, column: str) -> str:
         if value.setting is not None:
             return self._setting(value.setting)
         if value.value is not None:
             return literal(value.value)
+        made = self._written(value, column)
+        if not value.map and value.default is None:
+            return made
+        rules = " ".join(f"WHEN {self.cells.holds(rule, made)} THEN {literal(rule.value)}" for rule in value.map)
+        # An empty default says that other words mean nothing.
+        default = literal(value.default or None)
+        otherwise = f"coalesce({made}, {default})" if value.keep else default
+        return f"CASE {rules} ELSE {otherwise} END" if rules else otherwise
+
+    def _written(self, value: Value, column: str) -> str:
+        """What a value is made of, before it is mapped."""
         made = _NOTHING
         if value.concat is not None:
             made = self._joined(value, column)
@@ -479,12 +605,7 @@ class _Values:
         is_part = value.split is not None or any(self.cells.is_entry(cell) for cell in value.cells or ())
         if is_part and not value.map:
             made = self._spelled(made, column)
-        made = self._computed(made, value, column)
-        if not value.map and value.default is None:
-            return made
-        rules = " ".join(f"WHEN {self.cells.holds(rule, made)} THEN {literal(rule.value)}" for rule in value.map)
-        otherwise = f"coalesce({made}, {literal(value.default)})" if value.keep else literal(value.default)
-        return f"CASE {rules} ELSE {otherwise} END" if rules else otherwise
+        return self._computed(made, value, column)
 
     def _spelled(self, made: str, column: str) -> str:
         """Part of a list, which no column of the file has spelled yet, in the type of what it becomes."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from sources.contacts import with_contacts
-from sources.contracts import check_unknown_columns, check_unreadable
+from sources.contracts import check_unknown_columns, check_unreadable, check_words
 from sources.corrections import RECORD
 from sources.csv_files import csv_head, read_csv
 from sources.errors import LeftAsideError, RefusedFileError, UnknownFileError
@@ -22,17 +22,29 @@ from sources.excel_files import Workbook, open_workbook, read_sheet, sheet_head
 from sources.json_files import json_head, read_json
 from sources.landing import Member, digest, export_time, members
 from sources.limits import Limits
-from sources.mapping import IGNORED, countable, feed_query, rejected_query, spelled_query, unreadable_query
+from sources.mapping import (
+    IGNORED,
+    countable,
+    feed_query,
+    is_spelled,
+    plain_conditions,
+    rejected_query,
+    spelled_query,
+    unreadable_query,
+)
 from sources.parquet_files import parquet_head, read_parquet
 from sources.planning import Plan, plan, sheets_of, text_names
 from sources.profiles import feed_by_name
+from sources.repeats import check_repeats
 from sources.settings import SourceDefaults, SourceSettings
 from sources.sql import ask, literal, run
 from sources.tables import Head, Records
 from sources.text import text_functions
+from sources.words import unknown_words
 
 __all__ = [
     "REJECTS",
+    "SPELLED",
     "Found",
     "Job",
     "Look",
@@ -53,6 +65,12 @@ MAX_REJECTED_SHARE = 0.2
 MAX_REJECTED_ALWAYS = 20
 """A file is refused when more than this share *and* more than this number of its records are rejected."""
 
+
+SPELLED = "spelled"
+"""Relation of the records of the file that was read last, spelled and judged; see ``mapping.spelled_query``."""
+
+_WRITTEN, _REWRITTEN = "written", "rewritten"
+"""Tables of the records of a file: as they are written in it, and with their columns spelled."""
 
 REJECTS = "rejected"
 """What the draft of the rejected records is called in place of a feed."""
@@ -398,7 +416,7 @@ def read_part(
     records = _records(con, part, job, found, how, desk)
     drift = check_unknown_columns(how)
     with text_functions(con):
-        spelled = _spell(con, records, how, desk)
+        spelled = _spell(con, records, how)
     misshapen = _misshapen(con, records, desk)
     codes = dict(ask(con, f"SELECT code, count(*) FROM {spelled} WHERE code IS NOT NULL GROUP BY code"))
     ignored = records.ignored + codes.pop(IGNORED, 0)
@@ -410,14 +428,17 @@ def read_part(
         "exported_at": found.exported_at,
         "received_at": received_at,
     }
-    rejects = draft(desk, REJECTS)
-    _copy(con, rejected_query(spelled, misshapen, how, trace, found.name), rejects)
-    _refuse_if_mostly_rejected(con, rejects, records.total, rejected)
+    if rejected:
+        rejects = draft(desk, REJECTS)
+        _copy(con, rejected_query(spelled, misshapen, how, trace, found.name), rejects)
+        _refuse_if_mostly_rejected(con, rejects, records.total, rejected)
     readable = with_contacts(con, spelled, how, desk)
     drift += check_unreadable(how, _unreadable(con, readable, how))
     feeds = {made.feed.name: made.feed for made in how.feeds}
     for feed in feeds.values():
         _copy(con, feed_query(readable, how, feed, trace), draft(desk, feed.name))
+    drafts = {feed: draft(desk, feed) for feed in feeds}
+    drift += check_words(how, unknown_words(con, spelled, how, drafts)) + check_repeats(con, how, drafts)
     return Reading(
         records=records.total,
         ignored=ignored,
@@ -533,29 +554,44 @@ def _records(con: duckdb.DuckDBPyConnection, part: Part, job: Job, found: Found,
             return read_sheet(part.workbook, part.sheet, desk, how)
 
 
-def _spell(con: duckdb.DuckDBPyConnection, records: Records, how: Plan, desk: Path) -> str:
-    """Spell and judge every record, and hold the number read against the independent count."""
-    target = desk / "spelled.parquet"
-    query = spelled_query(records.query, how)
+def _spell(con: duckdb.DuckDBPyConnection, records: Records, how: Plan) -> str:
+    """Write the records down, hold their number against the independent count, spell and judge every one.
+
+    A column whose every value is spelled already is not spelled again; where all are, nothing is written twice.
+    """
+    columns = "*" if records.is_numbered else "* EXCLUDE (record_no)"
     try:
-        _copy(
-            con, query if records.is_numbered else f"SELECT * EXCLUDE (record_no) FROM ({query})", target, _FOR_A_MOMENT
-        )
+        run(con, f"CREATE OR REPLACE TEMP TABLE {_WRITTEN} AS SELECT {columns} FROM ({records.query})")
     except duckdb.InvalidInputException as error:
         first_line = str(error).splitlines()[0]
         raise RefusedFileError(f"its records cannot be read ({first_line}); export it again") from error
-    spelled = f"read_parquet({literal(target)})"
-    if not records.is_numbered:
-        numbered = f"read_parquet({literal(target)}, file_row_number = true)"
-        spelled = f"(SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS record_no FROM {numbered})"
-    [(found,)] = ask(con, f"SELECT count(*) FROM {spelled}")
+    [(found,)] = ask(con, f"SELECT count(*) FROM {_WRITTEN}")
     expected = records.total - records.ignored - len(records.misshapen)
     if found != expected:
         raise RefusedFileError(
             f"two readers disagree about it ({found} and {expected} records): a quote inside a text is "
             "probably not doubled; export it again"
         )
-    return spelled
+    plain = _plain(con, how)
+    # The rows of the table stand in the order of the records.
+    numbered = "*" if records.is_numbered else "rowid + 1 AS record_no, *"
+    query = spelled_query(f"SELECT {numbered} FROM {_WRITTEN}", how, plain)
+    if not is_spelled(how, plain):
+        run(con, f"CREATE OR REPLACE TEMP TABLE {_REWRITTEN} AS {query}")
+        run(con, f"DROP TABLE {_WRITTEN}")
+        query = f"SELECT * FROM {_REWRITTEN}"
+    run(con, f"CREATE OR REPLACE TEMP VIEW {SPELLED} AS {query}")
+    return SPELLED
+
+
+def _plain(con: duckdb.DuckDBPyConnection, how: Plan) -> frozenset[int]:
+    """Places of the columns of which every value is in its canonical spelling already."""
+    conditions = plain_conditions(how)
+    if not conditions:
+        return frozenset()
+    every = ", ".join(f"coalesce(bool_and({condition}), true)" for condition in conditions.values())
+    [row] = ask(con, f"SELECT {every} FROM {_WRITTEN}")
+    return frozenset(position for position, is_plain in zip(conditions, row, strict=True) if is_plain)
 
 
 def _unreadable(con: duckdb.DuckDBPyConnection, spelled: str, how: Plan) -> Mapping[str, tuple[int, int]]:
@@ -594,10 +630,10 @@ def _refuse_if_mostly_rejected(con: duckdb.DuckDBPyConnection, rejects: Path, re
     )
 
 
-_TO_KEEP = "COMPRESSION zstd, COMPRESSION_LEVEL 1"
-_FOR_A_MOMENT = "COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 1"
-"""Written in half the time, for a file that is read once and removed."""
+_TO_KEEP = "COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 8192"
+"""A column with more different values in a row group gains nothing by a dictionary; finding it out late costs a
+quarter of the time of writing."""
 
 
-def _copy(con: duckdb.DuckDBPyConnection, query: str, target: Path, how: str = _TO_KEEP) -> None:
-    run(con, f"COPY ({query}) TO {literal(target)} (FORMAT parquet, PRESERVE_ORDER true, {how})")
+def _copy(con: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
+    run(con, f"COPY ({query}) TO {literal(target)} (FORMAT parquet, PRESERVE_ORDER true, {_TO_KEEP})")

@@ -24,6 +24,7 @@ import json
 import logging
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -62,7 +63,7 @@ class ReaderError(RuntimeError):
 
 
 class Reader:
-    """Reads files in another process.
+    """Reads files in another process, which spills beside the first desk that it is given.
 
     Parameters
     ----------
@@ -75,6 +76,7 @@ class Reader:
     def __init__(self, threads: int, memory_limit: str) -> None:
         self._config = {"threads": threads, "memory_limit": memory_limit}
         self._child: _Child | None = None
+        self._spill: Path | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +134,9 @@ class Reader:
     def _ask(self, job: Job, request: Mapping[str, Any]) -> dict[str, Any]:
         if self._child is None:
             self._child = _nursery().bear()
-        message = {**request, "job": _packed(job), "config": self._config}
+            # A connection that has spilled cannot be told to spill elsewhere, and a desk lasts for one file.
+            self._spill = Path(request["desk"]).with_name(f"spill-{self._child.pid}")
+        message = {**request, "job": _packed(job), "config": {**self._config, "temp_directory": str(self._spill)}}
         answer = self._child.ask(message, job.limits.wall_seconds)
         if answer is None:
             ended = self._end()
@@ -149,7 +153,12 @@ class Reader:
     def _end(self, *, at_once: bool = False) -> int:
         """Let the reader go; returns the status it ended with, as ``subprocess`` has it."""
         child, self._child = self._child, None
-        return _nursery().bury(child, at_once=at_once) if child is not None else 0
+        if child is None:
+            return 0
+        status = _nursery().bury(child, at_once=at_once)
+        if self._spill is not None:
+            shutil.rmtree(self._spill, ignore_errors=True)
+        return status
 
 
 def _why(status: int, limits: Limits) -> str:
@@ -381,7 +390,6 @@ def _answer(connected: list[duckdb.DuckDBPyConnection], job: Job, message: Mappi
         if not connected:
             connected.append(duckdb.connect(config=message["config"]))
         [con] = connected
-        con.execute("SET temp_directory = ?", [str(desk / "spill")]).fetchall()
         match message["do"]:
             case "look":
                 return {"done": dataclasses.asdict(look(con, job, desk))}

@@ -7,12 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sources.counting import count_even_records
+from sources.counting import EvenRecords
 
 
-def _blocks(text: str, size: int) -> list[bytes]:
+def _counted(text: str, size: int, fields: int) -> int | None:
     content = text.encode()
-    return [content[start : start + size] for start in range(0, len(content), size)]
+    counting = EvenRecords(",", fields)
+    for start in range(0, len(content), size):
+        counting.add(content[start : start + size])
+    return counting.count()
 
 
 def _widths(text: str) -> list[int] | None:
@@ -47,7 +50,7 @@ def _widths(text: str) -> list[int] | None:
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
 def test_a_record_ends_at_a_line_end_outside_quotes(text, records, size):
-    assert count_even_records(_blocks(text, size), ",", 2) == records
+    assert _counted(text, size, 2) == records
 
 
 CELLS = st.text(alphabet='ab,"\n 中', max_size=4)
@@ -57,13 +60,13 @@ CELLS = st.text(alphabet='ab,"\n 中', max_size=4)
 def test_what_a_writer_wrote_is_counted(rows, size):
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
-    assert count_even_records(_blocks(text.getvalue(), size), ",", 3) == len(rows)
+    assert _counted(text.getvalue(), size, 3) == len(rows)
 
 
 @given(text=st.text(alphabet='ab,"\n', max_size=30), size=st.integers(1, 12))
 @example(text='a,""\n"",b\n', size=4)
 def test_whatever_is_counted_a_strict_reader_counts_too(text, size):
-    counted = count_even_records(_blocks(text, size), ",", 2)
+    counted = _counted(text, size, 2)
     if counted:
         assert _widths(text) == [2] * counted
     elif text and _widths(text) == [2] * len(_widths(text) or [0]):

@@ -166,3 +166,14 @@ def test_a_reader_at_work_does_not_keep_the_one_who_gave_up_waiting(shop: "Home"
         os.kill(child.pid, signal.SIGSTOP)
     with pytest.raises(ProcessLookupError):
         os.kill(child.pid, 0)
+
+
+def test_files_that_do_not_fit_into_memory_are_read_one_after_the_other(shop: "Home") -> None:
+    header = "order_id,product_id,description,quantity,unit_price\n"
+    lines = [f"{number},P{number % 977},a long description of an article,1,9.95\n" for number in range(300_000)]
+    for day in (1, 2):
+        shop.put(f"shop/order_lines_2024-01-0{day}.csv", header + "".join(lines[day:]))
+    shop.con.execute("SET memory_limit = '40MB'").fetchall()
+    result = shop.load()
+    assert result.refusals == []
+    assert list((shop.root / "work").iterdir()) == []
