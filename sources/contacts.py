@@ -1,7 +1,7 @@
 """E-mail addresses and phone numbers, one spelling each.
 
-Belongs here: the canonical form of both. Does not belong here: who is reached by them, or whether anybody is:
-nothing is looked up.
+Belongs here: the canonical form of both, and what is typed where there is none. Does not belong here: who is reached
+by them, or whether anybody is: nothing is looked up.
 
 Distinct values are spelled once, whatever the number of records. The everyday forms are told by a pattern that
 gives what the library would give; all others go through the library.
@@ -21,7 +21,7 @@ from sources.sql import ask, literal, name, run
 if TYPE_CHECKING:
     from sources.planning import Plan
 
-__all__ = ["canonical_email", "canonical_phone", "with_contacts"]
+__all__ = ["canonical_email", "canonical_phone", "is_nobodys", "with_contacts"]
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _EVERYDAY_EMAIL = re.compile(rf"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:{_LABEL}\.)+[a-z]{{2,24}}")
@@ -29,6 +29,18 @@ _CHINESE_MOBILE = re.compile(r"(?:\+?86|0086)?[\s-]*(1[3-9]\d)[\s-]*(\d{4})[\s-]
 _LONGEST_LOCAL_PART = 64
 _LONGEST_EMAIL = 200
 """Far below the limit of an address; longer ones go through the library."""
+
+_SAYS_NOBODY = re.compile(
+    r"none|null|nobody|unknown|test|example|no[._-]?(?:e-?)?mail|no[._-]?address|(?:no|do[._-]?not)[._-]?reply"
+)
+"""Before the @: nobody's, whatever the domain."""
+_FILLERS = (
+    frozenset(("no", "na", "n.a", "email", "mail", "user", "name", "domain", "company", "customer", "guest"))
+    | frozenset(("none", "null", "noemail", "nomail", "test", "example"))
+    | frozenset(("a", "aa", "aaa", "abc", "asd", "asdf", "x", "xx", "xxx", "xyz"))
+    | frozenset(("1", "11", "111", "123", "1234", "12345", "123456"))
+)
+"""Nobody's where both sides of the @ are such words; each alone may be somebody's."""
 
 
 def canonical_email(text: str) -> str | None:
@@ -62,6 +74,22 @@ def _is_special(email: str) -> bool:
     """Whether only the library knows: reserved domains, long local parts, names in their ASCII form."""
     local, _, domain = email.partition("@")
     return len(local) > _LONGEST_LOCAL_PART or "--" in domain or f".{domain}".endswith(_special_domains())
+
+
+def is_nobodys(email: str) -> bool:
+    """Whether an address is one that forms are filled in with where there is none, as ``none@none.com``.
+
+    Parameters
+    ----------
+    email : str
+        An address as `canonical_email` spells it.
+    """
+    local, _, domain = email.partition("@")
+    word = local.partition("+")[0]
+    if _SAYS_NOBODY.fullmatch(word) or {word, domain.partition(".")[0]} <= _FILLERS:
+        return True
+    # RFC 2606 reserves four names at the top; the library refuses the other three.
+    return domain.endswith(".example")
 
 
 def canonical_phone(text: str, country: str | None) -> str | None:
@@ -132,7 +160,7 @@ def with_contacts(con: duckdb.DuckDBPyConnection, spelled: str, plan: "Plan", de
 
 def _spellings(texts: Iterable[str], is_phone: bool, country: str | None) -> list[tuple[str, str]]:
     spelled = ((text, canonical_phone(text, country) if is_phone else canonical_email(text)) for text in texts)
-    return [(text, canonical) for text, canonical in spelled if canonical is not None]
+    return [(text, canonical) for text, canonical in spelled if canonical is not None and not is_nobodys(canonical)]
 
 
 def _write(con: duckdb.DuckDBPyConnection, spellings: list[tuple[str, str]], target: Path) -> None:

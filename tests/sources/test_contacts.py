@@ -7,7 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.contacts import canonical_email, canonical_phone
+from sources.contacts import canonical_email, canonical_phone, is_nobodys
 
 if TYPE_CHECKING:
     from tests.sources.conftest import Home
@@ -42,6 +42,58 @@ def test_the_short_way_agrees_with_the_library(written: str) -> None:
     except EmailNotValidError:
         expected = None
     assert canonical_email(written) == expected
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "none@none.com",
+        "test@test.com",
+        "test@gmail.com",
+        "noemail@shop.cn",
+        "no-email@163.com",
+        "no.mail@gmail.com",
+        "no-e-mail@gmail.com",
+        "no-reply@shop.com",
+        "no_reply+7@shop.com",
+        "donotreply@shop.com",
+        "n.a@na.com",
+        "a@a.com",
+        "xxx@xxx.cn",
+        "123@abc.com",
+        "user@example.com",
+        "name@domain.co.uk",
+        "ann@shop.example",
+    ],
+)
+def test_what_is_typed_for_want_of_an_address_is_nobodys(address: str) -> None:
+    assert canonical_email(address) in (address, None)
+    assert is_nobodys(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ann@example.com",
+        "ann@mail.example.com",
+        "na@smith.com",
+        "a@smith.com",
+        "123@qq.com",
+        "1234567@qq.com",
+        "guest@hotel.com",
+        "customer.service@company.com",
+        "nonette@gmail.com",
+        "testa@test.it",
+        "info@test.de",
+        "t.est@gmail.com",
+        "g.uest@example.com",
+        "ann@company.com",
+        "smith@smith.com",
+    ],
+)
+def test_what_may_be_somebodys_is_left_alone(address: str) -> None:
+    assert canonical_email(address) == address
+    assert not is_nobodys(address)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +137,8 @@ def test_what_cannot_be_read_is_kept_and_said_and_costs_no_customer(home: "Home"
     home.put(
         "shop/customers.csv",
         "source_customer_id,email,phone,colour\n"
-        "1,LI@example.com,138 0013 8000,red\n2,none yet,ext. 5,\n3,,,\n4,li@EXAMPLE.com,+8613800138000,\n",
+        "1,LI@example.com,138 0013 8000,red\n2,none yet,ext. 5,\n3,,,\n4,li@EXAMPLE.com,+8613800138000,\n"
+        "5,None@None.com,11111111111,\n",
     )
     result = home.load()
     assert home.rows(result.feeds["customers"], "source_customer_id", "email", "phone", "extra") == [
@@ -93,10 +146,11 @@ def test_what_cannot_be_read_is_kept_and_said_and_costs_no_customer(home: "Home"
         ("2", None, None, '{"email":"none yet","phone":"ext. 5"}'),
         ("3", None, None, None),
         ("4", "li@example.com", "+8613800138000", None),
+        ("5", None, None, '{"email":"None@None.com","phone":"11111111111"}'),
     ]
     assert result.deliveries[0].rejected == 0
     assert [sentence.partition(": ")[2] for sentence in result.drift] == [
         "nobody reads the column 'colour'; kept in extra.",
-        "1 of 3 values of email are no e-mail address; kept in extra.",
-        "1 of 3 values of phone are no phone number; kept in extra.",
+        "2 of 4 values of email are no e-mail address; kept in extra.",
+        "2 of 4 values of phone are no phone number; kept in extra.",
     ]

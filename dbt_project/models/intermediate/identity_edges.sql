@@ -11,7 +11,9 @@ contact_values as (
         source_system,
         source,
         'email' as match_rule,
-        email as contact_value
+        email as contact_value,
+        merged_into,
+        is_deleted
     from customers
     where email is not null
 
@@ -22,7 +24,9 @@ contact_values as (
         source_system,
         source,
         'phone' as match_rule,
-        phone as contact_value
+        phone as contact_value,
+        merged_into,
+        is_deleted
     from customers
     where phone is not null
 ),
@@ -33,14 +37,16 @@ uses as (
         contact_value,
         source_system,
         source,
-        count(*) as records,
-        min(source_record_id) as first_record_id
+        count(*) filter (where merged_into is null) as records,
+        count(*) filter (where not is_deleted) as living,
+        min(source_record_id) filter (where not is_deleted) as first_record_id
     from contact_values
     group by match_rule, contact_value, source_system, source
 ),
 
 -- What many records of one source share is a hotline or a shared mailbox, and no evidence anywhere. Records are counted per
--- source: whoever stands once in each of ten systems is still one person.
+-- source: whoever stands once in each of ten systems is still one person. What a source has deleted is no evidence, but still
+-- counts here, unless it was merged: a hotline does not become a person's number when its crowd shrinks.
 evidence as (
     select
         match_rule,
@@ -48,7 +54,7 @@ evidence as (
         min(first_record_id) as first_record_id
     from uses
     group by match_rule, contact_value
-    having sum(records) > 1 and max(records) <= {{ var('identity_max_records_per_value') }}
+    having sum(living) > 1 and max(records) <= {{ var('identity_max_records_per_value') }}
 ),
 
 final as (
@@ -60,11 +66,11 @@ final as (
     inner join evidence
         on contact_values.match_rule = evidence.match_rule
         and contact_values.contact_value = evidence.contact_value
-    where contact_values.source_record_id <> evidence.first_record_id
+    where not contact_values.is_deleted and contact_values.source_record_id <> evidence.first_record_id
 
     union all
 
-    -- What a source has merged is one customer to us, too, whatever else its records say.
+    -- What a source has merged is one customer to us, too, whatever else its records say; most are deleted by the merge.
     select
         source_record_id,
         {{ stable_id(['source_system', 'source', 'merged_into']) }} as joined_record_id,
