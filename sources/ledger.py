@@ -54,7 +54,7 @@ class Delivery:
     profile_hash : str
         How it was read.
     source_system, source, file, feed : str
-        Profile, folder in landing, name of the file where it was first seen, primary feed.
+        Profile, folder in landing, name of the file that its dates are of, primary feed.
     kind : str or None
         The profile's kind of file; None in ledgers older than kinds.
     records, ignored, rejected : int
@@ -68,12 +68,13 @@ class Delivery:
     max_age_days : int or None
         How old the source's newest export may be.
     exported_at : str or None
-        When the file says it was exported, ISO 8601 in UTC.
+        When the file says it was exported, ISO 8601 in UTC: the latest that any file of this content has said.
     export_time_source : str or None
         ``file_name`` or ``archive``.
     received_at, read_at : str
-        When it was first seen, and when this reading was made or last confirmed. A correction is as old as what it
-        corrects: it neither outlives a newer export nor replaces a document of which it holds one line.
+        When it was first seen, or came back under a name that held another content meanwhile; and when this reading
+        was made or last confirmed. A correction is as old as what it corrects: it neither outlives a newer export nor
+        replaces a document of which it holds one line.
     columns : str or None
         The profile's columns that the file has, one a line.
     corrects : str or None
@@ -84,6 +85,9 @@ class Delivery:
         When the correction was first seen.
     direct_identifier : bool
         Whether e-mail addresses or phones are the ids of customers; False in ledgers that do not say.
+    archive_at : str or None
+        When the newest part of the newest archive or workbook that held it was exported, else received; None where it
+        was alone.
     """
 
     delivery_id: str
@@ -111,6 +115,7 @@ class Delivery:
     corrected_records: str | None = None
     corrected_at: str | None = None
     direct_identifier: bool = False
+    archive_at: str | None = None
 
     @property
     def reading(self) -> str:
@@ -168,8 +173,11 @@ def record(con: duckdb.DuckDBPyConnection, delivery: Delivery, *, raw: Path, wor
         f"CAST({literal(_text(getattr(delivery, column)))} AS VARCHAR) AS {name(column)}" for column in _COLUMNS
     )
     draft = work / f"ledger-{delivery.reading}.parquet"
-    run(con, f"COPY (SELECT {values}) TO {literal(draft)} (FORMAT parquet)")
-    commit(draft, raw / LEDGER / f"{delivery.reading}.parquet")
+    try:
+        run(con, f"COPY (SELECT {values}) TO {literal(draft)} (FORMAT parquet)")
+        commit(draft, raw / LEDGER / f"{delivery.reading}.parquet")
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def later(than: str, now: datetime) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import duckdb
 
@@ -98,10 +99,12 @@ class _Scan:
     now: datetime
     readings: dict[tuple[str, str, str], Delivery]
     newest: dict[tuple[str, str], Delivery]
+    received: dict[tuple[str, str], str]
     refusals: list[tuple[Refusal, str | None]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     drift: list[str] = field(default_factory=list)
     seen: set[tuple[str, str]] = field(default_factory=set)
+    unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def refuse(
         self,
@@ -117,6 +120,17 @@ class _Scan:
         message = f"landing/{place}: {reason}."
         logger.warning("refused %s", message)
         self.refusals.append((Refusal(place, source, feed, message, on_refused), exported_at))
+
+    def confirm(self, delivery: Delivery) -> None:
+        """Let a reading that is in the ledger already count as it is now: newer than before, or again."""
+        before = self.newest[delivery.source, delivery.delivery_id]
+        self.enter(replace(delivery, read_at=later(before.read_at, self.now)))
+
+    def enter(self, delivery: Delivery) -> None:
+        """Write a delivery into the ledger; from here on it counts."""
+        record(self.con, delivery, raw=self.raw, work=self.work)
+        self.newest[delivery.source, delivery.delivery_id] = delivery
+        _note_received(self.received, delivery)
 
 
 def load(
@@ -146,7 +160,7 @@ def load(
     defaults : SourceDefaults
         Time zone and currency of a source that declares none.
     now : datetime
-        UTC; becomes ``received_at`` of every delivery first seen in this scan.
+        UTC; becomes ``received_at`` of every delivery first seen in this scan, or back under its name.
     limits : Limits
         What reading one file may cost.
 
@@ -161,7 +175,11 @@ def load(
     folders, beside = source_folders(landing)
     [(threads, memory)] = ask(con, "SELECT current_setting('threads'), current_setting('memory_limit')")
     with Reader(int(threads), str(memory)) as reader:
-        scan = _Scan(con, reader, limits, raw, rejected, work, defaults, now, readings, newest(ledger))
+        counting = newest(ledger)
+        received: dict[tuple[str, str], str] = {}
+        for delivery in counting.values():
+            _note_received(received, delivery)
+        scan = _Scan(con, reader, limits, raw, rejected, work, defaults, now, readings, counting, received)
         for entry in beside:
             if entry.is_symlink():
                 scan.refuse("", entry.name, "it is a link; put the folder or file itself there")
@@ -171,6 +189,7 @@ def load(
                 scan.ignored.append(entry.name)
         for folder in folders:
             _read_source(scan, folder)
+        _date_corrections(scan)
     return LoadResult(
         deliveries=sorted(scan.newest.values(), key=lambda row: (row.source, row.file, row.delivery_id)),
         refusals=[_superseded(refusal, exported, scan.newest.values()) for refusal, exported in scan.refusals],
@@ -214,6 +233,8 @@ def _read_source(scan: _Scan, folder: Path) -> None:
     for job, look in sorted(looked, key=lambda pair: is_correction(pair[0].name)):
         for found in look.found:
             _read_found(scan, job, _of_one_system(found, systems))
+    for job, look in looked:
+        _hold_together(scan, job.source, look)
 
 
 def _look(scan: _Scan, job: Job) -> list[Look]:
@@ -242,55 +263,137 @@ def _of_one_system(found: Found, systems: Sequence[str]) -> Found:
 
 
 def _read_found(scan: _Scan, job: Job, found: Found) -> None:
-    """Read one delivery unless it is in raw already; a refusal is noted and leaves nothing behind."""
+    """Make sure that a delivery is in raw, and as new as it is here; a refusal is noted and leaves nothing behind."""
     on_refused = job.settings.on_refused
     if found.refused is not None:
         scan.refuse(job.source, found.name, found.refused, found.feed, on_refused, found.exported_at)
         return
-    if (job.source, found.delivery_id) in scan.seen:
+    key = (job.source, found.delivery_id)
+    if key in scan.unreadable:
+        scan.refuse(job.source, found.name, scan.unreadable[key], found.feed, on_refused, found.exported_at)
         return
-    scan.seen.add((job.source, found.delivery_id))
+    try:
+        _admit(scan, job, found, is_copy=key in scan.seen)
+    except RefusedFileError as error:
+        scan.unreadable[key] = error.reason
+        scan.refuse(job.source, found.name, error.reason, found.feed, on_refused, found.exported_at)
+    scan.seen.add(key)
+
+
+def _admit(scan: _Scan, job: Job, found: Found, *, is_copy: bool) -> None:
+    """Make sure that raw holds this reading of a delivery, that it is the one that counts, and its newest date.
+
+    A further copy in the same scan says no more than when the content was exported: whichever stands first is read.
+    """
+    known = scan.newest.get((job.source, found.delivery_id))
+    if known is None:
+        _read(scan, job, found, None)
+    elif is_copy or known.profile_hash == found.profile_hash:
+        sighted = _sighted(scan, known, found)
+        if sighted != known:
+            scan.confirm(sighted)
+    elif earlier := scan.readings.get((job.source, found.delivery_id, found.profile_hash)):
+        # The profile was changed and changed back: confirm the old reading instead of reading again.
+        scan.confirm(_sighted(scan, replace(earlier, file=known.file, **_dates(known)), found))
+    else:
+        _read(scan, job, found, _sighted(scan, known, found))
+
+
+def _sighted(scan: _Scan, known: Delivery, found: Found) -> Delivery:
+    """A delivery in the ledger, as it is once its content was found here too.
+
+    Its newest sighting decides: the latest export time that any of its names has told. Where no name tells one, a
+    content that has come back under a name that held another one meanwhile was received anew; what only stayed where it
+    was has not been.
+    """
+    if found.corrects is not None:
+        return known
+    if found.exported_at is not None:
+        if found.exported_at <= (known.exported_at or ""):
+            return known
+        source = found.export_time_source
+        return replace(known, file=found.name, exported_at=found.exported_at, export_time_source=source)
+    meanwhile = scan.received.get((known.source, found.name), "")
+    if known.exported_at is not None or meanwhile <= known.received_at:
+        return known
+    return replace(known, file=found.name, received_at=later(meanwhile, scan.now))
+
+
+def _note_received(received: dict[tuple[str, str], str], delivery: Delivery) -> None:
+    """Keep, per source and name of a file, when the last content that bears the name was received."""
+    name = (delivery.source, delivery.file)
+    received[name] = max(received.get(name, ""), delivery.received_at)
+
+
+def _dates(delivery: Delivery) -> dict[str, Any]:
+    """All that makes one delivery newer than another, as fields of the ledger."""
+    return {
+        "exported_at": delivery.exported_at,
+        "export_time_source": delivery.export_time_source,
+        "received_at": delivery.received_at,
+        "archive_at": delivery.archive_at,
+    }
+
+
+def _hold_together(scan: _Scan, source: str, look: Look) -> None:
+    """Date the deliveries of one file by the newest among them: an archive is one export.
+
+    Its members may be older each by itself, where the clock says when they were packed, or one was not changed since
+    the archive before.
+    """
+    members = {
+        found.delivery_id: (scan.newest[source, found.delivery_id], found.exported_at)
+        for found in look.found
+        if (source, found.delivery_id) in scan.newest
+    }
+    if len(members) < 2:
+        return
+    archive_at = max(exported_at or member.received_at for member, exported_at in members.values())
+    for member, _ in members.values():
+        if archive_at > (member.archive_at or ""):
+            scan.confirm(replace(member, archive_at=archive_at))
+
+
+def _date_corrections(scan: _Scan) -> None:
+    """Date corrections like what they correct, also when that was delivered again; that may be a correction, too."""
+    while moved := [
+        replace(delivery, **_dates(original))
+        for delivery in scan.newest.values()
+        if delivery.corrects is not None
+        and (original := scan.newest.get((delivery.source, delivery.corrects))) is not None
+        and _dates(delivery) != _dates(original)
+    ]:
+        for delivery in moved:
+            scan.confirm(delivery)
+
+
+def _read(scan: _Scan, job: Job, found: Found, known: Delivery | None) -> None:
+    """Read a delivery, and let the reading count; `known` is what the ledger has of it, with the dates that hold."""
+    started = perf_counter()
+    original = scan.newest.get((job.source, found.corrects)) if found.corrects else None
+    dated = original or known
+    if dated is not None:
+        found = replace(found, exported_at=dated.exported_at, export_time_source=dated.export_time_source)
+    received_at = dated.received_at if dated else stamp(scan.now)
     desk = Path(tempfile.mkdtemp(prefix="sources-", dir=scan.work))
     try:
-        _admit(scan, job, found, desk)
-    except RefusedFileError as error:
-        scan.refuse(job.source, found.name, error.reason, found.feed, on_refused, found.exported_at)
-    finally:
-        shutil.rmtree(desk, ignore_errors=True)
-
-
-def _admit(scan: _Scan, job: Job, found: Found, desk: Path) -> None:
-    """Make sure that raw holds this reading of a delivery, and that it is the one that counts."""
-    known = scan.newest.get((job.source, found.delivery_id))
-    if known is not None and known.profile_hash == found.profile_hash:
-        return
-    earlier = scan.readings.get((job.source, found.delivery_id, found.profile_hash))
-    if earlier is not None and known is not None:
-        # The profile was changed and changed back: confirm the old reading instead of reading again.
-        delivery = replace(earlier, read_at=later(known.read_at, scan.now))
-    else:
-        started = perf_counter()
-        original = scan.newest.get((job.source, found.corrects)) if found.corrects else None
-        if original is not None:
-            found = replace(found, exported_at=original.exported_at, export_time_source=original.export_time_source)
-        first_seen = original or known
-        received_at = first_seen.received_at if first_seen else stamp(scan.now)
         reading = scan.reader.read(job, found, received_at, desk)
         drift = reading.drift + _changes(scan, job, found, reading, received_at)
         delivery = _delivery(scan, job, found, reading, received_at, known)
         _put(scan, delivery, reading, desk)
-        scan.drift += [f"landing/{job.source}/{found.name}: {sentence}." for sentence in drift]
-        logger.info(
-            "read %s/%s: %d records, %d rejected, %d ignored, %.1f s",
-            job.source,
-            found.name,
-            delivery.records,
-            delivery.rejected,
-            delivery.ignored,
-            perf_counter() - started,
-        )
-    record(scan.con, delivery, raw=scan.raw, work=desk)
-    scan.newest[job.source, found.delivery_id] = delivery
+    finally:
+        shutil.rmtree(desk, ignore_errors=True)
+    scan.enter(delivery)
+    scan.drift += [f"landing/{job.source}/{found.name}: {sentence}." for sentence in drift]
+    logger.info(
+        "read %s/%s: %d records, %d rejected, %d ignored, %.1f s",
+        job.source,
+        found.name,
+        delivery.records,
+        delivery.rejected,
+        delivery.ignored,
+        perf_counter() - started,
+    )
 
 
 def _changes(scan: _Scan, job: Job, found: Found, reading: Reading, received_at: str) -> list[str]:
@@ -326,7 +429,7 @@ def _delivery(
         profile_hash=found.profile_hash,
         source_system=found.system,
         source=job.source,
-        file=found.name,
+        file=known.file if known else found.name,
         feed=found.feed or "",
         kind=found.kind,
         records=reading.records,
@@ -347,6 +450,7 @@ def _delivery(
         corrects=found.corrects,
         corrected_records=reading.corrected,
         corrected_at=(known.corrected_at if known else stamp(scan.now)) if found.corrects else None,
+        archive_at=known.archive_at if known else None,
     )
 
 

@@ -1,6 +1,7 @@
 {#-
     The feeds of which one row stands per key and source, in a table called after the feed. `key` names a row, `customer` says
-    that source_customer_id may name one of the source's customers, `at` is when what the row tells of happened.
+    that source_customer_id may name one of the source's customers, `at` is when what the row tells of happened, `timed` that a time
+    is part of the key, so that there is no updated_at.
     Documents, their lines, customers and rates have tables with rules of their own.
 -#}
 {%- macro keyed_feeds() -%}
@@ -15,22 +16,31 @@
         'survey_responses': {'key': ['response_id'], 'customer': true, 'at': 'responded_at'},
         'campaigns': {'key': ['campaign_id']},
         'campaign_touches': {'key': ['touch_id'], 'customer': true, 'at': 'touched_at'},
-        'consents': {'key': ['source_customer_id', 'channel', 'purpose', 'stated_at'], 'customer': true, 'at': 'stated_at'},
+        'consents': {'key': ['source_customer_id', 'channel', 'purpose', 'stated_at'], 'customer': true, 'at': 'stated_at', 'timed': true},
         'points': {'key': ['entry_id'], 'customer': true, 'at': 'booked_at'},
         'subscriptions': {'key': ['contract_id'], 'customer': true, 'at': 'cast(started_on as timestamp)'},
         'referrals': {'key': ['referral_id']},
         'reps': {'key': ['rep_id']},
-        'list_outcomes': {'key': ['alert_id', 'reported_at']}
+        'list_outcomes': {'key': ['alert_id', 'reported_at'], 'timed': true}
     }) }}
+{%- endmacro -%}
+
+{#-
+    When a version was changed, as far as it decides which one stands. `dated_at` is the time of the newest delivery in which
+    another version of the key says when; NULL if none does.
+-#}
+{%- macro changed_at(updated_at, version_at, dated_at) -%}
+    coalesce({{ updated_at }}, case when {{ dated_at }} is null or {{ version_at }} > {{ dated_at }} then {{ version_at }} end)
 {%- endmacro -%}
 
 {#-
     The common table expressions that choose, of all that was delivered of a feed, the row that stands for each key. Last of
     them: `standing`.
 
-    The newest delivery's row stands. A delivery that replaces all earlier ones of its kind of file takes the keys that it lacks
-    with it: they stand as they last were, marked is_deleted, until a later delivery brings them back. A correction is as old as
-    what it corrects, and stands before it.
+    The row that its source changed last stands; where rows do not say when, that of the newest delivery. A row that does not say it
+    was not changed after its delivery: it stands before those that do only if it came after all of them. A delivery that replaces
+    all earlier ones of its kind of file takes the keys that it lacks with it: they stand as they last were, marked is_deleted,
+    until a later delivery brings them back. A correction is as old as what it corrects, and stands before it.
 
     Where a row may be about a customer, `customer_no` is the customer's id, whether the row names the customer or a person of
     theirs; a prospect is such a person without a customer.
@@ -38,6 +48,7 @@
 {%- macro standing_rows(feed, key=none, customer=none, before_row_hash=[]) -%}
 {%- set spec = keyed_feeds().get(feed, {}) -%}
 {%- set has_customer = spec.get('customer', false) if customer is none else customer -%}
+{%- set is_dated = not spec.get('timed', false) -%}
 staged as (
     select * from {{ ref('stg_' ~ feed) }}
     where cast_error is null
@@ -47,6 +58,24 @@ deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
+{% if is_dated -%}
+dated_keys as (
+    select
+        staged.source_system,
+        staged.source,
+        {%- for column in key or spec.key %}
+        staged.{{ column }},
+        {%- endfor %}
+        max(deliveries.version_at) as dated_at
+    from {{ ref('stg_' ~ feed) }} as staged
+    inner join deliveries
+        on staged.source = deliveries.source
+        and staged.delivery_id = deliveries.delivery_id
+    where staged.cast_error is null and staged.updated_at is not null
+    group by staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
+),
+
+{% endif -%}
 {{ 'newest' if has_customer else 'standing' }} as (
     select
         staged.*,
@@ -55,12 +84,22 @@ deliveries as (
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
+    {%- if is_dated %}
+    left join dated_keys
+        on staged.source_system = dated_keys.source_system
+        and staged.source = dated_keys.source
+        {%- for column in key or spec.key %}
+        and staged.{{ column }} = dated_keys.{{ column }}
+        {%- endfor %}
+        and staged.updated_at is null
+    {%- endif %}
     qualify
         row_number() over (
             partition by
                 staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
             order by
-                deliveries.is_replaced, staged.version_at desc nulls last, deliveries.corrected_at desc nulls last,{% for column in before_row_hash %} staged.{{ column }} nulls last,{% endfor %}
+                deliveries.is_replaced,{% if is_dated %} {{ changed_at('staged.updated_at', 'deliveries.version_at', 'dated_keys.dated_at') }} desc nulls last,{% endif %}
+                deliveries.version_at desc nulls last, deliveries.corrected_at desc nulls last,{% for column in before_row_hash %} staged.{{ column }} nulls last,{% endfor %}
                 staged.row_hash, staged.delivery_id, staged.record_no
         ) = 1
 )

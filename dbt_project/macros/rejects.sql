@@ -7,7 +7,7 @@
     'missing_customer': ('未填写客户：请在系统中为该记录指定客户。', 'It names no customer: name one in the system.'),
     'orphan_customer': ('所属客户不在客户导出文件中：请导出该客户，或更正客户编号。', 'The customer it names was never delivered: export that customer too, or correct the number.'),
     'bad_date': ('日期无法识别：请更正日期或其格式。', 'The date cannot be read: correct it, or the way it is written.'),
-    'bad_amount': ('金额或数量无法识别：请更正该数值。', 'The amount or quantity cannot be read: correct it.'),
+    'bad_amount': ('金额或数量无法识别，或与单据类型矛盾（销售单金额为负）：请更正该数值或类型。', 'The amount or quantity cannot be read, or is below zero on what is called a sale: correct it, or what the record is called.'),
     'bad_score': ('评分无法识别：请更正该分值。', 'The score cannot be read: correct it.')
 } -%}
 case {{ code }}
@@ -15,4 +15,9 @@ case {{ code }}
     when '{{ each }}' then {{ literal(sentences[0 if language == 'zh' else 1]) }}
     {%- endfor %}
 end
+{%- endmacro -%}
+
+{#- What may be seen of a value by whoever reads a release: its first sign, and nothing of one of three signs or fewer. -#}
+{%- macro masked(value) -%}
+    case when length({{ value }}) > 3 then substring({{ value }}, 1, 1) else '' end || case when {{ value }} is not null then '…' end
 {%- endmacro -%}

@@ -54,9 +54,6 @@
     {%- endfor -%}
 {%- endmacro -%}
 
-{#- The time of the delivery a row came with: when it was exported, or else when it was first seen. -#}
-{%- macro version_at() -%} {{ as_timestamp('coalesce(exported_at, received_at)') }} {%- endmacro -%}
-
 {#- A hash of what a row says, whichever file and line it stood in: the last tie-break between versions. -#}
 {%- macro row_hash(columns) -%}
     md5({% for column in columns %}coalesce({{ column }}, '∅'){% if not loop.last %} || '|' || {% endif %}{% endfor %})

@@ -1,17 +1,11 @@
 -- depends_on: {{ ref('deliveries') }}, beside which the outcome is shown
-with delivered as (
-    {%- for feed, spec in keyed_feeds().items() %}
+{%- set said = {'consents': {'source_customer_id': 'stated_by'}} %}
+with rows_of_feeds as (
+    {%- for feed in ['customers', 'orders', 'order_lines', 'fx_rates'] + (keyed_feeds() | list) %}
     select
         '{{ feed }}' as feed,
-        count(*) as delivered_keys
-    from (
-        select distinct
-            source_system,
-            source,
-            {{ spec.key | join(', ') }}
-        from {{ ref('stg_' ~ feed) }}
-        where cast_error is null
-    ) as keys
+        (select count(*) from {{ source('raw', feed) }}) as raw_rows,
+        (select count(*) from {{ ref('stg_' ~ feed) }}) as staged_rows
     {%- if not loop.last %}
 
     union all
@@ -19,11 +13,27 @@ with delivered as (
     {%- endfor %}
 ),
 
-standing as (
-    {%- for feed in keyed_feeds() %}
+keys as (
+    {%- for feed, spec in keyed_feeds().items() %}
     select
         '{{ feed }}' as feed,
-        count(*) as standing_keys
+        source_system,
+        source,
+        {% for column in spec.key %}{% if not loop.first %} || '|' || {% endif %}coalesce(cast({{ column }} as {{ dbt.type_string() }}), ''){% endfor %} as key,
+        1 as is_delivered,
+        0 as is_standing
+    from {{ ref('stg_' ~ feed) }}
+    where cast_error is null
+
+    union all
+
+    select
+        '{{ feed }}' as feed,
+        source_system,
+        source,
+        {% for column in spec.key %}{% if not loop.first %} || '|' || {% endif %}coalesce(cast({{ said.get(feed, {}).get(column, column) }} as {{ dbt.type_string() }}), ''){% endfor %} as key,
+        0 as is_delivered,
+        1 as is_standing
     from {{ ref(feed ~ '_current') }}
     {%- if not loop.last %}
 
@@ -33,10 +43,20 @@ standing as (
 )
 
 select
-    delivered.feed,
-    delivered.delivered_keys,
-    standing.standing_keys
-from delivered
-inner join standing
-    on delivered.feed = standing.feed
-where delivered.delivered_keys <> standing.standing_keys
+    feed,
+    key,
+    max(is_delivered) as is_delivered,
+    sum(is_standing) as times
+from keys
+group by feed, source_system, source, key
+having max(is_delivered) = 0 or sum(is_standing) <> 1
+
+union all
+
+select
+    feed,
+    null as key,
+    raw_rows as is_delivered,
+    staged_rows as times
+from rows_of_feeds
+where raw_rows <> staged_rows

@@ -1,6 +1,7 @@
+-- Everything that should count, whether it does or not. A refund above zero is no refund: another test tells of it.
 with orders as (
     select * from {{ ref('orders') }}
-    where is_valid
+    where {{ is_counted('status') }} and kind is not null and (kind = 'sale' or coalesce(net_amount_orig, 0) <= 0)
 ),
 
 heads as (
@@ -52,8 +53,8 @@ totals as (
     select
         orders.kind,
         orders.currency,
-        sum(coalesce(heads.net_amount, line_totals.net_amount)) as raw_amount,
-        sum(orders.net_amount_orig) as mart_amount
+        coalesce(sum(coalesce(heads.net_amount, line_totals.net_amount)), 0) as raw_amount,
+        coalesce(sum(orders.net_amount_orig) filter (where orders.is_valid), 0) as mart_amount
     from orders
     left join heads
         on orders.order_id = heads.order_id
@@ -65,4 +66,4 @@ totals as (
 )
 
 select * from totals
-where coalesce(raw_amount <> mart_amount, true)
+where raw_amount <> mart_amount

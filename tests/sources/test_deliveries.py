@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sources import catalog
+from tests.sources.conftest import RETAIL_HEADER
 
 if TYPE_CHECKING:
     from sources import LoadResult
@@ -219,3 +220,170 @@ def test_the_same_landing_gives_the_same_bytes(home: "Home", tmp_path: Path) -> 
     home.put("online_retail/a.csv", home.retail())
     second = {file.relative_to(home.root): file.read_bytes() for file in paths(home.load())}
     assert first == second
+
+
+# ---- a content that comes again
+
+
+FIRST = "1,A,x,1,2011-01-01 10:00:00,1.0,7,UK"
+OTHER = "1,A,x,2,2011-01-01 10:00:00,1.0,7,UK"
+
+
+def night(number: int) -> datetime:
+    """The beginning of a night."""
+    return datetime(2011, 12, number, 2, tzinfo=UTC)
+
+
+def versions(result: "LoadResult") -> dict[str, tuple[str, str | None, str]]:
+    """Name, export time and day of receipt, by the content of a file."""
+    contents = {hashlib.sha256(f"{RETAIL_HEADER}\n{line}\n".encode()).hexdigest(): line for line in (FIRST, OTHER)}
+    return {
+        contents[delivery.delivery_id]: (delivery.file, delivery.exported_at, delivery.received_at[:10])
+        for delivery in result.deliveries
+    }
+
+
+def bytes_of(home: "Home") -> dict[Path, tuple[bytes, int]]:
+    """Everything that loading has written, and when."""
+    folders = (home.root / "raw", home.root / "rejected", home.root / "work")
+    return {
+        file: (file.read_bytes(), file.stat().st_mtime_ns)
+        for folder in folders
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (3, 1, 2)])
+def test_a_content_under_a_later_date_is_as_new_as_that(home: "Home", order: tuple[int, ...]) -> None:
+    for arrival, day in enumerate(order, 1):
+        home.put(f"online_retail/r_2011-07-0{day}.csv", home.retail(OTHER if day == 2 else FIRST))
+        result = home.load(night(arrival))
+    first_seen = min(order.index(1), order.index(3)) + 1
+    assert versions(result) == {
+        FIRST: ("r_2011-07-03.csv", "2011-07-03T11:00:00Z", f"2011-12-{first_seen:02}"),
+        OTHER: ("r_2011-07-02.csv", "2011-07-02T11:00:00Z", f"2011-12-{order.index(2) + 1:02}"),
+    }
+    before = bytes_of(home)
+    assert len(before) == 2 * len(["customers", "deliveries", "order_lines", "orders"])
+    assert home.load(night(4)).deliveries == result.deliveries
+    assert bytes_of(home) == before
+
+
+def test_nothing_in_raw_is_written_again_for_a_later_date(home: "Home") -> None:
+    home.put("online_retail/r_2011-07-01.csv", home.retail())
+    home.load(night(1))
+    before = {file: state for file, state in bytes_of(home).items() if file.parent.name != "deliveries"}
+    assert len(before) == 3
+    home.put("online_retail/r_2011-07-03.csv", home.retail())
+    home.load(night(2))
+    assert {file: state for file, state in bytes_of(home).items() if file in before} == before
+
+
+def test_a_date_that_is_not_later_changes_nothing(home: "Home") -> None:
+    home.put("online_retail/r_2011-07-03.csv", home.retail(FIRST))
+    home.load(night(1))
+    before = bytes_of(home)
+    home.put("online_retail/a_2011-07-03.csv", home.retail(FIRST))
+    home.put("online_retail/r_2011-07-01.csv", home.retail(FIRST))
+    home.put("online_retail/undated.csv", home.retail(FIRST))
+    assert versions(home.load(night(2))) == {FIRST: ("r_2011-07-03.csv", "2011-07-03T11:00:00Z", "2011-12-01")}
+    assert bytes_of(home) == before
+
+
+def test_a_content_that_is_back_under_an_undated_name_is_received_anew(home: "Home") -> None:
+    for number, line in enumerate((FIRST, OTHER, FIRST), 1):
+        home.put("online_retail/orders.csv", home.retail(line))
+        result = home.load(night(number))
+    assert versions(result) == {FIRST: ("orders.csv", None, "2011-12-03"), OTHER: ("orders.csv", None, "2011-12-02")}
+    before = bytes_of(home)
+    # It stays there, and its copy has been there all the time.
+    home.put("online_retail/copy.csv", home.retail(FIRST))
+    assert home.load(night(4)).deliveries == result.deliveries
+    assert bytes_of(home) == before
+    home.put("online_retail/orders.csv", home.retail(OTHER))
+    assert versions(home.load(night(5)))[OTHER] == ("orders.csv", None, "2011-12-05")
+
+
+def test_a_file_that_stays_where_it_was_is_as_old_as_before(home: "Home") -> None:
+    home.put("online_retail/a.csv", home.retail(FIRST))
+    home.load(night(1))
+    home.put("online_retail/b.csv", home.retail(OTHER))
+    assert versions(home.load(night(2)))[FIRST] == ("a.csv", None, "2011-12-01")
+
+
+def test_a_later_date_outlives_a_change_of_the_profile_and_back(home: "Home") -> None:
+    home.put("online_retail/r_2011-07-01.csv", home.retail(FIRST))
+    home.load(night(1))
+    settings = home.put("online_retail/source.yml", "currency: EUR")
+    home.put("online_retail/r_2011-07-03.csv", home.retail(FIRST))
+    wanted = {FIRST: ("r_2011-07-03.csv", "2011-07-03T11:00:00Z", "2011-12-01")}
+    assert versions(home.load(night(2))) == wanted
+    (home.root / "landing" / "online_retail" / "r_2011-07-03.csv").unlink()
+    settings.unlink()
+    changed_back = home.load(night(3))
+    assert versions(changed_back) == wanted
+    assert changed_back.deliveries[0].currency == "GBP"
+
+
+def test_a_refused_file_stops_nothing_once_an_older_content_was_exported_anew(home: "Home") -> None:
+    home.put("online_retail/r_2011-07-01.csv", home.retail(FIRST))
+    home.load(night(1))
+    mostly_bad = [f"{number},A,x,one,2011-01-01 10:00:00,1.0,7,UK" for number in range(30)]
+    home.put("online_retail/r_2011-07-02.csv", home.retail(*mostly_bad))
+    assert [refusal.on_refused for refusal in home.load(night(2)).refusals] == ["stop"]
+    home.put("online_retail/r_2011-07-03.csv", home.retail(FIRST))
+    assert [refusal.on_refused for refusal in home.load(night(3)).refusals] == ["skip"]
+
+
+def test_a_refused_content_that_comes_again_is_refused_under_its_later_date_too(home: "Home") -> None:
+    rejected = home.retail(*[f"{number},A,x,one,2011-01-01 10:00:00,1.0,7,UK" for number in range(30)])
+    home.put("online_retail/r_2011-07-01.csv", rejected)
+    home.put("online_retail/r_2011-07-02.csv", home.retail(FIRST))
+    home.put("online_retail/r_2011-07-03.csv", rejected)
+    found = {refusal.file: refusal.on_refused for refusal in home.load().refusals}
+    assert found == {"online_retail/r_2011-07-01.csv": "skip", "online_retail/r_2011-07-03.csv": "stop"}
+
+
+def test_volume_is_compared_with_what_was_exported_before(home: "Home") -> None:
+    """The small content is the newest export, too, so the usual size is that of the large ones before it."""
+    home.put("online_retail/source.yml", "contract: {volume: {share: 0.5}}")
+    small = home.retail(FIRST)
+    home.put("online_retail/r_2011-07-01.csv", small)
+    for day in range(2, 7):
+        lines = [f"{number},A,x,1,2011-01-0{day} 10:00:00,1.0,7,UK" for number in range(8)]
+        home.put(f"online_retail/r_2011-07-0{day}.csv", home.retail(*lines))
+    home.put("online_retail/r_2011-07-07.csv", small)
+    result = home.load()
+    ordered = sorted(result.deliveries, key=lambda delivery: delivery.exported_at or "")
+    assert [delivery.records for delivery in ordered] == [8] * 5 + [1]
+
+
+def test_members_of_one_archive_are_as_new_as_the_newest_of_them(home: "Home") -> None:
+    first = {"a.csv": home.retail(FIRST), "b.csv": home.retail(OTHER)}
+    changed = home.retail("1,A,x,3,2011-01-01 10:00:00,1.0,7,UK")
+    home.put("online_retail/one.zip", home.zipped(first, day=(2011, 7, 1)))
+    home.put(
+        "online_retail/undated.zip", home.zipped({"c.csv": home.retail("3" + FIRST), "d.csv": home.retail("4" + FIRST)})
+    )
+    home.load(night(1))
+    home.put(
+        "online_retail/undated.zip", home.zipped({"c.csv": home.retail("3" + FIRST), "d.csv": home.retail("5" + FIRST)})
+    )
+    # The member that was not changed keeps its time in the next archive.
+    home.put("online_retail/r_2011-07-05.csv", changed)
+    home.put("online_retail/two.zip", home.zipped(first | {"r_2011-07-05.csv": changed}, day=(2011, 7, 1)))
+    result = home.load(night(2))
+    found = {(each.file, (each.archive_at or "")[:10]) for each in result.deliveries}
+    assert found == {
+        ("one.zip#a.csv", "2011-07-05"),
+        ("one.zip#b.csv", "2011-07-05"),
+        ("r_2011-07-05.csv", "2011-07-05"),
+        ("undated.zip#c.csv", "2011-12-02"),
+        # Of the first night and of the second.
+        ("undated.zip#d.csv", "2011-12-01"),
+        ("undated.zip#d.csv", "2011-12-02"),
+    }
+    before = bytes_of(home)
+    assert home.load(night(3)).deliveries == result.deliveries
+    assert bytes_of(home) == before

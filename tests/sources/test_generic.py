@@ -44,9 +44,29 @@ def test_orders_have_defaults(shop: "Home") -> None:
 
 def test_what_a_file_says_goes_before_the_defaults(shop: "Home") -> None:
     shop.put("shop/source.yml", "{system: generic, currency: CNY}")
-    shop.put("shop/orders.csv", "order_id,ordered_at,net_amount,status,kind,currency\n1,2024-01-01,-5,Open,sale,USD\n")
+    shop.put("shop/orders.csv", "order_id,ordered_at,net_amount,status,kind,currency\n1,2024-01-01,5,Open,refund,USD\n")
     columns = ("status", "kind", "currency")
-    assert shop.rows(shop.load().feeds["orders"], *columns) == [("open", "sale", "USD")]
+    assert shop.rows(shop.load().feeds["orders"], *columns) == [("open", "refund", "USD")]
+
+
+def test_a_refund_takes_its_amounts_away_whichever_sign_it_is_written_with(shop: "Home") -> None:
+    rows = "1,2024-01-01,30,refund,20\n2,2024-01-01,-30,refund,-20\n3,2024-01-01,-30,,20\n4,2024-01-01,0,Refund,\n"
+    shop.put("shop/orders.csv", f"order_id,ordered_at,net_amount,kind,cost_amount\n{rows}5,2024-01-01,30,,20\n")
+    assert shop.rows(shop.load().feeds["orders"], "kind", "net_amount", "cost_amount") == [
+        ("refund", "-30", "-20"),
+        ("refund", "-30", "-20"),
+        ("refund", "-30", "-20"),
+        ("refund", "0", None),
+        ("sale", "30", "20"),
+    ]
+
+
+def test_what_is_called_a_sale_and_is_below_zero_is_rejected(shop: "Home") -> None:
+    shop.put("shop/orders.csv", "order_id,ordered_at,net_amount,kind\n1,2024-01-01,-30,Sale\n2,2024-01-01,0,sale\n")
+    result = shop.load()
+    rejected = shop.rows(result.feeds["rejected"], "record_no", "code", "column_name", "raw_value", "source_key")
+    assert rejected == [(1, "bad_amount", "net_amount", "-30", "1")]
+    assert shop.rows(result.feeds["orders"], "order_id", "kind") == [("2", "sale")]
 
 
 def test_an_unknown_word_is_not_replaced_by_a_default(shop: "Home") -> None:

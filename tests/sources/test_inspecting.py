@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from sources import Examined, Inspection, inspect
 
@@ -28,7 +29,7 @@ def test_a_known_file_is_told_with_its_columns_counts_and_rejects(home: "Home") 
     assert (file.known, file.present, file.encoding) == (8, 9, "utf-8")
     assert file.columns["UnitPrice"] == "Price"
     assert (file.unmapped, file.absent) == (["Shelf"], [])
-    assert (file.records, file.loaded, file.rejected, file.ignored) == (3, 1, 1, 1)
+    assert (file.records, file.readable, file.rejected, file.ignored) == (3, 1, 1, 1)
     assert file.rejects == [{"record_no": 2, "code": "bad_amount", "column": "Quantity", "value": "two", "key": "2"}]
 
 
@@ -89,7 +90,7 @@ def test_a_suggestion_says_what_is_not_certain(home: "Home") -> None:
     home.put("shop/source.yml", 'delimiter: ";"')
     text = look(home, file).suggestion()
     assert "alike" in text
-    assert "add 'dates: [\"%d/%m/%Y\"]' at the top" in text
+    assert '\ndates: ["%d/%m/%Y"]\nfiles:\n' in text
 
 
 def test_two_numbers_that_could_both_be_the_month_are_left_to_the_owner(home: "Home") -> None:
@@ -105,3 +106,91 @@ def test_a_file_like_nothing_is_named_in_a_remark() -> None:
 def test_files_that_can_be_read_need_no_suggestion(home: "Home") -> None:
     found = look(home, home.put("shop/lines.csv", home.retail()))
     assert found.suggestion() == "# Every file can be read as it is.\n"
+
+
+ENGLISH = """Deal ID,Deal Name,Account ID,Contact Email,Stage,Amount (USD),Close Date,Created On,Owner
+D-1001,Renewal ACME,A-17,joe@acme.test,Closed Won,"$12,500.00",10/15/2026,09/01/2026,Sam
+D-1002,Pilot Zeta,A-18,ann@zeta.test,Closed Lost,"$3,000.00",10/16/2026,09/03/2026,Kim
+"""
+CHINESE = """登记编号,成交时间,会员姓名,会员手机号,购买商品,数量,单价,实收金额,门店,状态,备注
+DJ001,2026年10月1日 14:30,王小明,13800138000,面霜,2,128.00,256.00,静安店,已付款,
+DJ002,2026年10月2日 09:12,李雷,13900139000,口红,1,199.00,199.00,徐汇店,已退款,赠品
+"""
+GERMAN = """Rechnungsübersicht Oktober;;;;;;;
+
+Rechnungsnr;Rechnungsdatum;Kundennr;Kunde;Status;Netto;MwSt;Brutto
+R2026-1;15.10.2026;K-17;Anna Berg;bezahlt;1.250,00;237,50;1.487,50
+R2026-2;16.10.2026;K-18;Café Blüte;offen;99,90;18,98;118,88
+Summe;;;;;1.349,90;256,48;1.606,38
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "as_title", "rows"),
+    [
+        (
+            ENGLISH,
+            {"status": "Stage", "owner_id": "Owner"},
+            [
+                ("D-1001", "2026-10-15T12:00:00Z", "A-17", "12500.00"),
+                ("D-1002", "2026-10-16T12:00:00Z", "A-18", "3000.00"),
+            ],
+        ),
+        (
+            CHINESE,
+            {"status": "状态", "channel": "门店"},
+            [("DJ001", "2026-10-01T14:30:00Z", None, "256.00"), ("DJ002", "2026-10-02T09:12:00Z", None, "199.00")],
+        ),
+        (
+            GERMAN,
+            {"status": "Status", "tax_amount": "MwSt", "gross_amount": "Brutto"},
+            [
+                ("R2026-1", "2026-10-15T12:00:00Z", "K-17", "1250.00"),
+                ("R2026-2", "2026-10-16T12:00:00Z", "K-18", "99.90"),
+            ],
+        ),
+    ],
+)
+def test_an_unknown_list_of_sales_can_be_read_as_suggested(
+    home: "Home", text: str, as_title: dict[str, str], rows: list[tuple[str, ...]]
+) -> None:
+    file = home.put("till/list_2026.csv", text)
+    suggested = look(home, file).suggestion()
+    [declared] = yaml.safe_load(suggested)["files"].values()
+    needed = {"order_id", "ordered_at", "net_amount"} | ({"source_customer_id"} if rows[0][2] else set())
+    assert declared["as"] == "orders"
+    assert {column: title for column, title in declared["columns"].items() if column not in needed} == as_title
+    assert "words: {status: {" in suggested, "the words of a status are for the owner to translate"
+    home.put("till/source.yml", suggested)
+    result = home.load()
+    assert result.refusals == []
+    assert home.rows(result.feeds["orders"], "order_id", "ordered_at", "source_customer_id", "net_amount") == rows
+
+
+def test_a_title_that_must_be_found_is_looked_for_among_the_others(home: "Home") -> None:
+    file = home.put("shop/bons.csv", "Bon,order date,net total\nA-1,2026-01-02,5.00\n")
+    assert "# order_id: which title is it? It must be there. Perhaps Bon." in look(home, file).suggestion()
+
+
+def test_what_every_column_becomes_and_the_first_rows_are_told(home: "Home") -> None:
+    header = "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Total,Currency,Id"
+    line = "#1001,ann@gmail.com,paid,2026-01-01 10:00:00 +0100,2,Fern,12.5,25,EUR,7"
+    [file] = look(home, home.put("shopify/orders_export_1.csv", f"{header}\n{line}\n")).files
+    assert (file.feed, file.derived) == ("order_lines", ["orders", "customers", "consents"])
+    assert file.becomes["Financial Status"] == ["orders.status"]
+    assert file.becomes["Lineitem name"] == ["order_lines.product_id", "order_lines.description"]
+    assert file.first["order_lines"] == [
+        {"order_id": "#1001", "product_id": "Fern", "description": "Fern", "quantity": "2", "unit_price": "12.5"}
+    ]
+    # Shopify's customers are called by their addresses.
+    assert file.first["orders"][0]["source_customer_id"] == "a…"
+    assert file.first["customers"][0]["email"] == "a…"
+    assert file.first["customers"][0]["source_customer_id"] == "a…"
+
+
+def test_of_many_rows_three_are_shown_and_short_values_of_persons_not_at_all(home: "Home") -> None:
+    rows = "".join(f"{n},Bo,Lee Ann,bo{n}@gmail.com\n" for n in range(9))
+    file = home.put("generic/customers.csv", f"source_customer_id,first_name,name,email\n{rows}")
+    assert look(home, file).files[0].first == {
+        "customers": [{"source_customer_id": str(n), "name": "L…", "first_name": "…", "email": "b…"} for n in range(3)]
+    }

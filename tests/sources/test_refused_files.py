@@ -173,11 +173,6 @@ def test_another_separator_is_refused_with_the_setting_that_helps(home: "Home", 
     assert home.load().deliveries[0].records == 1
 
 
-def test_lines_above_the_header_are_refused(home: "Home") -> None:
-    home.put("online_retail/x.csv", "Report of 2011-12-09\n" + home.retail(GOOD))
-    assert "are missing" in home.refusal()
-
-
 def test_mostly_rejected_files_are_refused_with_the_commonest_reason(home: "Home") -> None:
     bad = GOOD.replace("2010-12-01 08:26:00", "01.12.10")
     home.put("online_retail/x.csv", home.retail(*[GOOD] * 79, *[bad] * 20, GOOD.replace("2.550", "?"), GOOD))
@@ -241,6 +236,34 @@ def test_a_newer_export_of_the_feed_supersedes_a_refused_one(home: "Home") -> No
     assert [refusal.on_refused for refusal in home.load().refusals] == ["stop"]
     home.put("online_retail/r-2011-12-09.csv", home.retail(GOOD))
     assert [refusal.on_refused for refusal in home.load().refusals] == ["skip"]
+
+
+@pytest.mark.parametrize(
+    ("above", "mark", "step"),
+    [
+        ("Lines of May\n", ",", "row 2, below 1 other; write 'files: {\"<name>*\": {read: {skip_preamble: 1}}}'"),
+        ("Lines\n\nof May,,\n", ",", "row 4, below 2 others; write 'files: {\"<name>*\": {read: {skip_preamble: 2}}}'"),
+        ("Lines\nMay\n", ";", 'row 3, below 2 others; write \'files: {"<name>*": {read: {skip_preamble: 2, delimi'),
+    ],
+)
+def test_a_header_further_down_is_pointed_at(home: "Home", above: str, mark: str, step: str) -> None:
+    file = home.put("online_retail/x.csv", above + home.retail().replace(",", mark))
+    sentence = home.refusal()
+    assert f"its header, that of online_retail's order_lines, seems to stand in {step}" in sentence
+    # What it says is enough.
+    advice = sentence.partition("write '")[2].partition("' into")[0].replace("<name>", "")
+    home.put("online_retail/source.yml", advice)
+    assert home.load().refusals == []
+    # Without the folder's name too.
+    home.put("shop/x.csv", file.read_bytes())
+    [refusal] = home.load().refusals
+    assert step in refusal.message
+
+
+def test_a_preamble_that_is_longer_than_declared_is_counted(home: "Home") -> None:
+    home.put("online_retail/source.yml", 'files: {"*": {read: {skip_preamble: 2}}}')
+    home.put("online_retail/x.csv", "a\nb\nc\n" + home.retail())
+    assert "seems to stand in row 4, below 3 others" in home.refusal()
 
 
 @pytest.mark.parametrize(

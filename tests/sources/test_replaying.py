@@ -160,6 +160,29 @@ def test_a_correction_can_be_corrected_once_it_was_loaded(shop: "Home") -> None:
     assert [amount for delivery, amount in amounts if delivery == newest.delivery_id] == ["44.00"]
 
 
+def test_corrections_become_as_new_as_what_they_correct(shop: "Home") -> None:
+    """The export comes again under a later date; the correction of its correction goes with both."""
+    put_back(shop, worklist(shop, ANSWERS))
+    [correction] = [delivery for delivery in shop.load().deliveries if delivery.corrects]
+    columns = {"source": "shop", "file": correction.file, "delivery_id": correction.delivery_id, "feed": "orders"}
+    put_back(
+        shop,
+        written(
+            shop.root / "again.csv",
+            [columns | {"record_no": 1, "column_name": "source_customer_id", "corrected_value": "C2"}],
+        ),
+    )
+    assert len(shop.load().deliveries) == 3
+    shop.put("shop/orders-2024-03-09.csv", ORDERS)
+    later = shop.load(NIGHT + timedelta(days=1))
+    assert {(one.exported_at, one.export_time_source) for one in later.deliveries} == {
+        ("2024-03-09T12:00:00Z", "file_name")
+    }
+    assert {one.corrects is None: one.file for one in later.deliveries}[True] == "orders-2024-03-09.csv"
+    assert len({one.received_at for one in later.deliveries}) == 1
+    assert shop.load(NIGHT + timedelta(days=2)).deliveries == later.deliveries
+
+
 def test_a_value_that_would_be_rejected_again_is_refused_and_the_others_are_written(shop: "Home") -> None:
     done = put_back(shop, worklist(shop, ANSWERS | {("orders-2024-03-01.csv", 3): "2024-13-01"}))
     assert [file.records for file in done.written] == [2]
@@ -190,8 +213,8 @@ def test_the_guard_before_what_looks_like_a_formula_is_taken_off(home: "Home") -
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"source": "../shop"}, "landing has no folder for this source any more"),
-        ({"file": "../shop/orders-2024-03-01.csv"}, "it is not in landing any more"),
+        ({"source": "../shop"}, "put it back, or name with --landing where the exports arrive"),
+        ({"file": "../shop/orders-2024-03-01.csv"}, "landing/shop any more; put it back"),
         ({"delivery_id": "0" * 64}, "it has changed since its records were rejected"),
         ({"record_no": "77"}, "the file has no record 77 that could be corrected"),
         ({"record_no": "two"}, "record_no 'two' is no number of a record"),

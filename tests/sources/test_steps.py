@@ -23,6 +23,12 @@ def read(home: "Home", text: str, *columns: str, kind: str = "order_lines", **se
     return {"rows": rows, "rejected": rejected, "ignored": delivery.ignored, "records": delivery.records}
 
 
+def test_the_words_of_totals_can_be_said(home: "Home") -> None:
+    text = "order_id,quantity,unit_price\nA,2,3\nSumme:,2,\nTotal,1,1\n"
+    found = read(home, text, "order_id", read={"drop_totals": True, "totals": ["Summe", "Zwischensumme"]})
+    assert (found["rows"], found["ignored"]) == ([("A",), ("Total",)], 1)
+
+
 def test_the_header_may_stand_below_a_preamble(home: "Home") -> None:
     text = "销售明细表\n\n单位:某公司,,,\norder_id,line_no,quantity,unit_price\nA,1,2,3\n"
     found = read(home, text, "order_id", "record_no", read={"skip_preamble": 5})

@@ -3,7 +3,8 @@
 with deliveries as (
     select
         *,
-        case when contains(file, '#') then split_part(file, '#', 1) end as archive
+        -- An archive is one export, whatever the clock said when each of its members was packed or last changed.
+        case when archive_at > version_at then archive_at else version_at end as complete_at
     from {{ ref('stg_deliveries') }}
 ),
 
@@ -12,8 +13,7 @@ newest_full as (
     select
         source,
         kind,
-        max(version_at) as version_at,
-        max_by(archive, version_at) as archive
+        max(complete_at) as complete_at
     from deliveries
     where deliveries_mode = 'full'
     group by source, kind
@@ -36,12 +36,7 @@ final as (
         deliveries.received_at,
         deliveries.version_at,
         deliveries.corrected_at,
-        -- An archive is one export, whatever the clock said when each of its members was packed.
-        coalesce(
-            deliveries.version_at < newest_full.version_at
-            and coalesce(deliveries.archive <> newest_full.archive, true),
-            false
-        ) as is_replaced
+        coalesce(deliveries.complete_at < newest_full.complete_at, false) as is_replaced
     from deliveries
     left join newest_full
         on deliveries.source = newest_full.source

@@ -22,7 +22,7 @@ newest_rates as (
         row_number() over (
             partition by rates.currency, rates.valid_from
             order by
-                deliveries.is_replaced, rates.version_at desc nulls last, deliveries.corrected_at desc nulls last,
+                deliveries.is_replaced, deliveries.version_at desc nulls last, deliveries.corrected_at desc nulls last,
                 rates.row_hash, rates.source, rates.delivery_id, rates.record_no
         ) = 1
 ),

@@ -9,38 +9,74 @@ deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
+-- Files in which documents stand whole, with their lines.
+files_of_documents as (
+    select distinct
+        source,
+        delivery_id
+    from {{ ref('stg_orders') }}
+),
+
 lines as (
     select
         staged.*,
+        staged.source_line_no is null or files_of_documents.delivery_id is not null as is_of_whole,
+        case when files_of_documents.delivery_id is not null then staged.updated_at end as document_updated_at,
         deliveries.is_replaced,
+        deliveries.version_at,
         deliveries.corrected_at
     from staged
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
+    left join files_of_documents
+        on staged.source = files_of_documents.source
+        and staged.delivery_id = files_of_documents.delivery_id
 ),
 
-keyed_lines as (
-    select * from lines
-    where source_line_no is not null
-    qualify
-        row_number() over (
-            partition by source_system, source, source_order_id, source_line_no
-            order by
-                is_replaced, version_at desc nulls last, corrected_at desc nulls last, row_hash, delivery_id, record_no
-        ) = 1
+-- A document that is delivered whole, or whose lines have no keys, is replaced whole by its newest version.
+versions_of_documents as (
+    select distinct
+        source_system,
+        source,
+        source_order_id,
+        is_replaced,
+        document_updated_at,
+        version_at
+    from lines
+    where is_of_whole
 ),
 
--- A document whose lines have no keys is replaced whole by the newest delivery that contains it.
-newest_documents as (
+dated_documents as (
     select
         source_system,
         source,
         source_order_id,
-        coalesce(max(version_at) filter (where not is_replaced), max(version_at)) as version_at
-    from lines
-    where source_line_no is null
+        max(version_at) as dated_at
+    from versions_of_documents
+    where document_updated_at is not null
     group by source_system, source, source_order_id
+),
+
+newest_documents as (
+    select versions_of_documents.*
+    from versions_of_documents
+    left join dated_documents
+        on versions_of_documents.source_system = dated_documents.source_system
+        and versions_of_documents.source = dated_documents.source
+        and versions_of_documents.source_order_id = dated_documents.source_order_id
+        and versions_of_documents.document_updated_at is null
+    qualify
+        row_number() over (
+            partition by
+                versions_of_documents.source_system, versions_of_documents.source, versions_of_documents.source_order_id
+            order by
+                versions_of_documents.is_replaced,
+                {{ changed_at(
+                    'versions_of_documents.document_updated_at', 'versions_of_documents.version_at', 'dated_documents.dated_at'
+                ) }} desc nulls last,
+                versions_of_documents.version_at desc nulls last
+        ) = 1
 ),
 
 document_lines as (
@@ -50,8 +86,60 @@ document_lines as (
         on lines.source_system = newest_documents.source_system
         and lines.source = newest_documents.source
         and lines.source_order_id = newest_documents.source_order_id
+        and lines.is_replaced = newest_documents.is_replaced
+        and lines.document_updated_at is not distinct from newest_documents.document_updated_at
         and lines.version_at = newest_documents.version_at
-    where lines.source_line_no is null
+    where lines.is_of_whole
+),
+
+-- Of a line with a key one version counts: in a file of lines alone each by itself.
+all_keyed_lines as (
+    select * from lines
+    where not is_of_whole
+
+    union all
+
+    select * from document_lines
+    where source_line_no is not null
+),
+
+dated_lines as (
+    select
+        source_system,
+        source,
+        source_order_id,
+        source_line_no,
+        max(version_at) as dated_at
+    from all_keyed_lines
+    where updated_at is not null
+    group by source_system, source, source_order_id, source_line_no
+),
+
+keyed_lines as (
+    select all_keyed_lines.*
+    from all_keyed_lines
+    left join dated_lines
+        on all_keyed_lines.source_system = dated_lines.source_system
+        and all_keyed_lines.source = dated_lines.source
+        and all_keyed_lines.source_order_id = dated_lines.source_order_id
+        and all_keyed_lines.source_line_no = dated_lines.source_line_no
+        and all_keyed_lines.updated_at is null
+    qualify
+        row_number() over (
+            partition by
+                all_keyed_lines.source_system, all_keyed_lines.source, all_keyed_lines.source_order_id,
+                all_keyed_lines.source_line_no
+            order by
+                all_keyed_lines.is_replaced,
+                {{ changed_at('all_keyed_lines.updated_at', 'all_keyed_lines.version_at', 'dated_lines.dated_at') }} desc nulls last,
+                all_keyed_lines.version_at desc nulls last, all_keyed_lines.corrected_at desc nulls last,
+                all_keyed_lines.row_hash, all_keyed_lines.delivery_id, all_keyed_lines.record_no
+        ) = 1
+),
+
+unkeyed_lines as (
+    select * from document_lines
+    where source_line_no is null
 ),
 
 documents as (
@@ -60,35 +148,35 @@ documents as (
         source,
         source_order_id,
         min(delivery_id) <> max(delivery_id) as is_united
-    from document_lines
+    from unkeyed_lines
     group by source_system, source, source_order_id
 ),
 
 single_lines as (
-    select document_lines.*
-    from document_lines
+    select unkeyed_lines.*
+    from unkeyed_lines
     inner join documents
-        on document_lines.source_system = documents.source_system
-        and document_lines.source = documents.source
-        and document_lines.source_order_id = documents.source_order_id
+        on unkeyed_lines.source_system = documents.source_system
+        and unkeyed_lines.source = documents.source
+        and unkeyed_lines.source_order_id = documents.source_order_id
     where not documents.is_united
 ),
 
 -- Deliveries of equal export time are united: a line counts as often as the delivery that repeats it most.
 united_repeats as (
     select
-        document_lines.*,
+        unkeyed_lines.*,
         row_number() over (
             partition by
-                document_lines.source_system, document_lines.source, document_lines.source_order_id,
-                document_lines.delivery_id, document_lines.row_hash
-            order by document_lines.record_no
+                unkeyed_lines.source_system, unkeyed_lines.source, unkeyed_lines.source_order_id,
+                unkeyed_lines.delivery_id, unkeyed_lines.row_hash
+            order by unkeyed_lines.record_no
         ) as repeat_no
-    from document_lines
+    from unkeyed_lines
     inner join documents
-        on document_lines.source_system = documents.source_system
-        and document_lines.source = documents.source
-        and document_lines.source_order_id = documents.source_order_id
+        on unkeyed_lines.source_system = documents.source_system
+        and unkeyed_lines.source = documents.source
+        and unkeyed_lines.source_order_id = documents.source_order_id
     where documents.is_united
 ),
 
@@ -115,7 +203,7 @@ current_lines as (
         net_amount,
         cost_amount,
         row_hash,
-        is_replaced,
+        is_replaced or is_deleted as is_deleted,
         delivery_id,
         record_no
     from keyed_lines
@@ -135,7 +223,7 @@ current_lines as (
         net_amount,
         cost_amount,
         row_hash,
-        is_replaced,
+        is_replaced or is_deleted as is_deleted,
         delivery_id,
         record_no
     from single_lines
@@ -155,7 +243,7 @@ current_lines as (
         net_amount,
         cost_amount,
         row_hash,
-        is_replaced,
+        is_replaced or is_deleted as is_deleted,
         delivery_id,
         record_no
     from united_lines
@@ -180,7 +268,7 @@ final as (
         net_amount,
         cost_amount,
         row_hash,
-        is_replaced as is_deleted,
+        is_deleted,
         delivery_id,
         record_no
     from current_lines

@@ -17,6 +17,10 @@ deliveries as (
     select * from {{ ref('stg_deliveries') }}
 ),
 
+rejected_lines as (
+    select * from {{ ref('rejected_lines') }}
+),
+
 rates as (
     select * from {{ ref('fx_rates_current') }}
     where not is_deleted
@@ -45,16 +49,27 @@ priced as (
     select
         identified.*,
         coalesce(identified.net_amount, line_totals.net_amount) as net_amount_orig,
-        coalesce(identified.cost_amount, line_totals.cost_amount) as cost_amount_orig
+        coalesce(identified.cost_amount, line_totals.cost_amount) as stated_cost,
+        identified.net_amount is null as is_sum_of_lines,
+        rejected_lines.order_id is not null as has_rejected_lines,
+        -- What is taken for a sale may have lines of both signs: its total tells.
+        case
+            when identified.kind = 'sale' and coalesce(identified.net_amount, line_totals.net_amount) < 0 then 'refund'
+            else identified.kind
+        end as kind_of_total
     from identified
     left join line_totals
         on identified.order_id = line_totals.order_id
+    left join rejected_lines
+        on identified.order_id = rejected_lines.order_id
 ),
 
 -- A missing rate leaves the amount NULL, which the reconciliation refuses; it is never taken for 1.
 converted as (
     select
         priced.*,
+        -- Goods that come back give their cost back, whatever sign it is written with.
+        case when priced.kind_of_total = 'refund' then -abs(priced.stated_cost) else priced.stated_cost end as cost_amount_orig,
         case
             when priced.currency = '{{ var("base_currency") }}' then cast(1 as decimal(18, 8))
             when deliveries.currency = '{{ var("base_currency") }}' and priced.fx_rate is not null then priced.fx_rate
@@ -88,7 +103,7 @@ final as (
         original_order_id,
         owner_id,
         campaign_id,
-        kind,
+        kind_of_total as kind,
         status,
         channel,
         currency,
@@ -108,11 +123,13 @@ final as (
             and not is_orphan
             and {{ is_counted('status') }}
             and case
-                when kind = 'sale' then coalesce(net_amount_orig, 0) > 0
-                when kind = 'refund' then coalesce(net_amount_orig, 0) < 0
+                when kind_of_total = 'sale' then coalesce(net_amount_orig, 0) > 0
+                when kind_of_total = 'refund' then coalesce(net_amount_orig, 0) < 0
                 else false
             end
         ) as is_valid,
+        is_sum_of_lines,
+        has_rejected_lines,
         ordered_at,
         order_on,
         delivery_id,

@@ -27,7 +27,7 @@ renamed as (
         {{ as_date('ended_on') }} as ended_on,
 
         -- timestamps
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

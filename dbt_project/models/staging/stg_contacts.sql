@@ -25,7 +25,7 @@ renamed as (
 
         -- timestamps
         {{ as_timestamp('left_at') }} as left_at,
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

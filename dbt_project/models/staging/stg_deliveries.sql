@@ -30,7 +30,8 @@ renamed as (
         {{ as_timestamp('exported_at') }} as exported_at,
         {{ as_timestamp('received_at') }} as received_at,
         {{ as_timestamp('corrected_at') }} as corrected_at,
-        {{ version_at() }} as version_at
+        {{ as_timestamp('coalesce(exported_at, received_at)') }} as version_at,
+        {{ as_timestamp('archive_at') }} as archive_at
     from source
 )
 

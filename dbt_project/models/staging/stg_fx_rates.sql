@@ -19,8 +19,7 @@ renamed as (
         {{ as_rate('rate') }} as rate,
 
         -- dates and timestamps
-        {{ as_date('"on"') }} as valid_from,
-        {{ version_at() }} as version_at
+        {{ as_date('"on"') }} as valid_from
     from source
 )
 

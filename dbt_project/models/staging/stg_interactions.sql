@@ -30,7 +30,7 @@ renamed as (
 
         -- timestamps
         {{ as_timestamp('occurred_at') }} as occurred_at,
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

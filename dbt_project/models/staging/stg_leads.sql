@@ -26,7 +26,7 @@ renamed as (
 
         -- timestamps
         {{ as_timestamp('created_at') }} as created_at,
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

@@ -20,8 +20,7 @@ renamed as (
         {{ cast_errors(timestamps=['"at"']) }},
 
         -- timestamps
-        {{ as_timestamp('"at"') }} as reported_at,
-        {{ version_at() }} as version_at
+        {{ as_timestamp('"at"') }} as reported_at
     from source
 )
 

@@ -29,8 +29,11 @@ renamed as (
         ) as net_amount,
         {{ as_amount('cost_amount') }} as cost_amount,
 
+        -- booleans
+        coalesce({{ as_boolean('is_deleted') }}, false) as is_deleted,
+
         -- timestamps
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

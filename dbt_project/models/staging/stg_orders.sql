@@ -41,7 +41,7 @@ renamed as (
 
         -- timestamps
         {{ as_timestamp('ordered_at') }} as ordered_at,
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

@@ -23,7 +23,7 @@ renamed as (
         {{ as_amount('unit_cost') }} as unit_cost,
 
         -- timestamps
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

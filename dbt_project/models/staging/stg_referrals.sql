@@ -20,7 +20,7 @@ renamed as (
 
         -- timestamps
         {{ as_timestamp('"at"') }} as referred_at,
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

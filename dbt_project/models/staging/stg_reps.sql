@@ -22,7 +22,7 @@ renamed as (
         {{ as_boolean('is_active') }} as is_active,
 
         -- timestamps
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

@@ -32,7 +32,7 @@ renamed as (
         {{ as_date('cancelled_on') }} as cancelled_on,
 
         -- timestamps
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

@@ -24,7 +24,7 @@ renamed as (
 
         -- timestamps
         {{ as_timestamp('responded_at') }} as responded_at,
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

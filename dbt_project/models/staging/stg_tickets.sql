@@ -31,7 +31,7 @@ renamed as (
         {{ as_timestamp('opened_at') }} as opened_at,
         {{ as_timestamp('first_response_at') }} as first_response_at,
         {{ as_timestamp('closed_at') }} as closed_at,
-        {{ version_at() }} as version_at
+        {{ as_timestamp('updated_at') }} as updated_at
     from source
 )
 

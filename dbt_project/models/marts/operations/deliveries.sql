@@ -16,8 +16,8 @@ rejected as (
     select * from {{ ref('rejected_in_tables') }}
 ),
 
--- What became of each row that a table has kept or named, the worst first: 1 rejected, 2 loaded, 3 deleted, about nobody who is
--- a customer yet, or in a status that does not count.
+-- What became of each row, the worst first: 1 rejected, 2 loaded, 3 deleted, about nobody who is a customer yet, or in a status
+-- that does not count, 4 replaced by another row.
 row_outcomes as (
     select
         source,
@@ -26,6 +26,16 @@ row_outcomes as (
         record_no,
         1 as outcome
     from rejected
+
+    union all
+
+    select
+        source,
+        delivery_id,
+        feed,
+        record_no,
+        4 as outcome
+    from {{ ref('replaced_rows') }}
 
     union all
 
@@ -100,7 +110,8 @@ outcomes as (
         delivery_no,
         count(*) filter (where outcome = 1) as rejected,
         count(*) filter (where outcome = 2) as loaded,
-        count(*) filter (where outcome = 3) as excluded
+        count(*) filter (where outcome = 3) as excluded,
+        count(*) filter (where outcome = 4) as duplicates
     from record_outcomes
     group by delivery_no
 ),
@@ -131,6 +142,7 @@ counted as (
         documents.documents,
         coalesce(outcomes.loaded, 0) as loaded,
         coalesce(outcomes.excluded, 0) as excluded_later,
+        coalesce(outcomes.duplicates, 0) as duplicates,
         coalesce(outcomes.rejected, 0) as rejected_later
     from deliveries
     left join documents
@@ -144,7 +156,6 @@ counted as (
         on numbered_deliveries.delivery_no = outcomes.delivery_no
 ),
 
--- Whatever was read and is not accounted for otherwise repeats another record, or was replaced by one.
 final as (
     select
         delivery_id,
@@ -155,7 +166,7 @@ final as (
         cast(records as bigint) as records,
         cast(documents as bigint) as documents,
         cast(loaded as bigint) as loaded,
-        cast(records - ignored - rejected - loaded - excluded_later - rejected_later as bigint) as duplicates,
+        cast(duplicates as bigint) as duplicates,
         cast(ignored + excluded_later as bigint) as excluded,
         cast(rejected + rejected_later as bigint) as rejected,
         exported_at,

@@ -4,14 +4,15 @@ with deliveries as (
     select * from {{ ref('deliveries') }}
 ),
 
--- A feed may also come out of the files of another: orders out of the lines of their documents.
 standing as (
     {%- for feed in ['customers', 'orders', 'order_lines', 'fx_rates'] + (keyed_feeds() | list) %}
     select
         '{{ feed }}' as feed,
-        count(*) as standing_rows
+        source,
+        delivery_id,
+        count(*) filter (where not is_deleted) as standing_rows
     from {{ ref(feed ~ '_current') }}
-    where not is_deleted
+    group by source, delivery_id
     {%- if not loop.last %}
 
     union all
@@ -19,28 +20,57 @@ standing as (
     {%- endfor %}
 ),
 
+-- A feed may also come out of the files of another: orders out of the lines of their documents, lines out of orders.
 delivered as (
     select
         feed,
-        count(distinct source) as sources,
-        max(exported_at) as last_exported_at
+        source,
+        delivery_id,
+        0 as standing_rows
     from deliveries
-    group by feed
+
+    union all
+
+    select
+        feed,
+        source,
+        delivery_id,
+        standing_rows
+    from standing
+),
+
+known as (
+    select
+        delivered.feed,
+        count(distinct delivered.source) as sources,
+        sum(delivered.standing_rows) as standing_rows,
+        max(deliveries.exported_at) as last_exported_at
+    from delivered
+    inner join deliveries
+        on delivered.source = deliveries.source
+        and delivered.delivery_id = deliveries.delivery_id
+    group by delivered.feed
+),
+
+feeds as (
+    {%- for feed in ['customers', 'orders', 'order_lines', 'fx_rates'] + (keyed_feeds() | list) %}
+    select '{{ feed }}' as feed
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
 ),
 
 final as (
     select
-        standing.feed,
-        case
-            when delivered.feed is not null or standing.standing_rows > 0 then 'available'
-            else 'not_available'
-        end as availability,
-        coalesce(delivered.sources, 0) as sources,
-        standing.standing_rows,
-        delivered.last_exported_at
-    from standing
-    left join delivered
-        on standing.feed = delivered.feed
+        feeds.feed,
+        case when known.feed is not null then 'available' else 'not_available' end as availability,
+        coalesce(known.sources, 0) as sources,
+        cast(coalesce(known.standing_rows, 0) as bigint) as standing_rows,
+        known.last_exported_at
+    from feeds
+    left join known
+        on feeds.feed = known.feed
 )
 
 select * from final

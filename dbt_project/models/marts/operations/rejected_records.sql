@@ -4,7 +4,8 @@ with rejected as (
     select * from {{ ref('rejected_records_full') }}
 ),
 
--- A release may be read by many: keys and values keep their first two signs here and are whole in the restricted file.
+-- A release may be read by many: of keys and values the first sign is left here, and none of short ones. They are whole in the
+-- restricted file.
 final as (
     select
         source_system,
@@ -13,10 +14,10 @@ final as (
         file,
         feed,
         record_no,
-        substring(source_key, 1, 2) || '…' as source_key,
+        {{ masked('source_key') }} as source_key,
         code,
         column_name,
-        substring(raw_value, 1, 2) || '…' as raw_value,
+        {{ masked('raw_value') }} as raw_value,
         is_corrected
     from rejected
 )

@@ -38,6 +38,7 @@ final as (
         orders.gross_margin,
         orders.margin_source,
         orders.is_valid,
+        orders.has_rejected_lines,
         (
             orders.is_valid
             and orders.kind = 'sale'
