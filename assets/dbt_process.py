@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +35,8 @@ __all__ = ["PROJECT_DIR", "BuildReport", "DbtProcess", "FailedTest", "TablesFail
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 _STAMP = "parsed.json"
 _RESULTS = {"LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult"}
+_LOG_LEVELS = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_LOG_BYTES = 10 * 2**20
 
 
 class TestsFailedError(Exception):
@@ -53,19 +58,41 @@ class FailedTest:
     protects: str
     query: str
     tells: list[str]
+    is_warning: bool = False
 
     def sentence(self, found: str) -> str:
         """What failed and what to do, in one line."""
-        return f"dbt test {self.name} failed{found}: {self.protects}"
+        return f"dbt test {self.name} {'warns' if self.is_warning else 'failed'}{found}: {self.protects}"
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What one build did: events for Dagster, the tests that said no, a sentence per table that failed."""
+    """What one build did: events for Dagster, the tests that said no or only warn, a sentence per failed table."""
 
     events: list[Any]
     failed_tests: list[FailedTest]
+    warned_tests: list[FailedTest]
     failed_tables: list[str]
+
+
+@dataclass(frozen=True)
+class _Project:
+    """A parsed project: as dbt itself holds it, and as Dagster reads it."""
+
+    manifest: Manifest
+
+    @cached_property
+    def text(self) -> str:
+        """The manifest as JSON; dbt's own way of writing it takes ten times as long."""
+        from dbt_common.utils.encoding import JSONEncoder
+
+        return json.dumps(
+            self.manifest.writable_manifest().to_dict(omit_none=False, context={"artifact": True}), cls=JSONEncoder
+        )
+
+
+#: What this process has parsed, by the fingerprint of its files and rules: the steps of a night share one project.
+_projects: dict[str, _Project] = {}
 
 
 @dataclass(frozen=True)
@@ -92,7 +119,12 @@ class DbtProcess:
     def ensure_manifest(self) -> Path:
         """Parse the project unless the manifest is of exactly these files and rules; return where it lies."""
         if not self.is_fresh():
-            _ = self.manifest
+            self.target.mkdir(parents=True, exist_ok=True)
+            stamp = self.target / _STAMP
+            # Whoever is interrupted while writing the manifest leaves none that passes for a fresh one.
+            stamp.unlink(missing_ok=True)
+            self.manifest_file.write_text(self._project().text, encoding="utf-8")
+            stamp.write_text(self._fingerprint(), encoding="utf-8")
         return self.manifest_file
 
     def is_fresh(self) -> bool:
@@ -101,14 +133,6 @@ class DbtProcess:
         return (
             self.manifest_file.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == self._fingerprint()
         )
-
-    @cached_property
-    def manifest(self) -> Manifest:
-        """The parsed project, as dbt itself holds it."""
-        self.target.mkdir(parents=True, exist_ok=True)
-        result = self._invoke(["parse", *self._arguments()])
-        (self.target / _STAMP).write_text(self._fingerprint(), encoding="utf-8")
-        return result
 
     def build(self, context: dg.AssetExecutionContext, *, select: str, is_last: bool) -> BuildReport:
         """Build and test the selected tables.
@@ -132,7 +156,7 @@ class DbtProcess:
         arguments += ["--exclude-resource-type", "unit_test"]
         arguments += ["--indirect-selection", "eager" if is_last else "buildable"]
         with _closing_database():
-            results = self._invoke(arguments, keep)
+            results = self._invoke(arguments, self._project().manifest, keep)
         events = [
             event
             for raw in seen
@@ -141,15 +165,35 @@ class DbtProcess:
             )
         ]
         failed_tests = [_failed_test(each.node) for each in results if each.status == "fail"]
+        warned_tests = [_failed_test(each.node) for each in results if each.status == "warn"]
         failed_tables = [_sentence(each) for each in results if each.status == "error"]
-        return BuildReport(events, failed_tests, failed_tables)
+        return BuildReport(events, failed_tests, warned_tests, failed_tables)
 
-    def _invoke(self, arguments: list[str], callback: Any = None) -> Any:
+    def _project(self) -> _Project:
+        """The project of these files and rules, parsed where this process has not done so yet."""
+        fingerprint = self._fingerprint()
+        if fingerprint not in _projects:
+            _projects[fingerprint] = _Project(self._invoke(["parse", *self._arguments()]))
+        return _projects[fingerprint]
+
+    def _invoke(
+        self,
+        arguments: list[str],
+        manifest: Manifest | None = None,
+        callback: Callable[[EventMsg], None] | None = None,
+    ) -> Any:
         from dbt.cli.main import dbtRunner
 
-        parsing = arguments[0] == "parse"
-        runner = dbtRunner(manifest=None if parsing else self.manifest, callbacks=[callback] if callback else [])
-        outcome = runner.invoke(["--no-version-check", "--log-level", "none", "--log-level-file", "info", *arguments])
+        with _log_into(self.target / "dbt.log") as log:
+            runner = dbtRunner(manifest=manifest, callbacks=[log, callback] if callback else [log])
+            # dbt would write the manifest anew at every step, and compose a line for each of its thousands of debug
+            # events before it drops it: together a third of its time on a small shop.
+            outcome = runner.invoke(
+                [
+                    *("--no-version-check", "--no-write-json", "--log-level", "none", "--log-level-file", "none"),
+                    *arguments,
+                ]
+            )
         if outcome.exception is not None:
             raise TablesFailedError(" ".join(str(outcome.exception).split())) from outcome.exception
         return outcome.result
@@ -162,7 +206,7 @@ class DbtProcess:
         ]
 
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256(json.dumps(self.variables, sort_keys=True).encode())
+        digest = hashlib.sha256(version("dbt-core").encode() + json.dumps(self.variables, sort_keys=True).encode())
         for file in sorted(PROJECT_DIR.rglob("*")):
             if file.suffix in {".sql", ".yml", ".md", ".csv"}:
                 digest.update(str(file.relative_to(PROJECT_DIR)).encode() + file.read_bytes())
@@ -171,7 +215,10 @@ class DbtProcess:
 
 def _failed_test(node: Any) -> FailedTest:
     name, protects = node.name, " ".join(node.description.split())
-    return FailedTest(name, protects or "see its query", node.compiled_code, list(node.config.meta.get("tells", [])))
+    is_warning = node.config.severity.lower() == "warn"
+    return FailedTest(
+        name, protects or "see its query", node.compiled_code, list(node.config.meta.get("tells", [])), is_warning
+    )
 
 
 def _sentence(result: Any) -> str:
@@ -179,6 +226,23 @@ def _sentence(result: Any) -> str:
     node, message = result.node, " ".join((result.message or "").split())
     what = "evaluated" if node.resource_type == "test" else "built"
     return f"the {'dbt test' if what == 'evaluated' else 'table'} {node.name} could not be {what}: {message}"
+
+
+@contextmanager
+def _log_into(file: Path) -> Iterator[Callable[[EventMsg], None]]:
+    """Keep what dbt tells people, a line each."""
+    handler = RotatingFileHandler(file, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+
+    def log(event: EventMsg) -> None:
+        level = _LOG_LEVELS.get(event.info.level)
+        if level is not None:
+            handler.handle(logging.LogRecord("dbt", level, "", 0, event.info.msg, None, None))
+
+    try:
+        yield log
+    finally:
+        handler.close()
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
         from models.scoring import score_states
 
         rules = night.rules
-        with step("predictions", "states") as done, night.build() as con:
+        with step("predictions") as done, night.build() as con:
             # Sorted, so that sums over them are the same every time.
             states = con.execute(
                 "select frequency, recency_days, age_days, customers from core.btyd_states order by all"
@@ -100,7 +100,8 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
                 for name, value in fit.parameters.items()
             ]
             replace_table(con, "predictions", "model_fits", _FIT_COLUMNS, rows)
-            done["count"] = len(states["frequency"])
+            # The states, the spend model and the fits: all that Dagster is told of below.
+            done["count"] = len(states["frequency"]) + 1 + len(rows)
         churn = scores.columns["p_no_purchase"]
         metadata: dict[str, dict[str, Any]] = {
             "btyd_states": {

@@ -124,35 +124,38 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
     )
     def raw_feeds(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         as_of = as_of_of(context)
-        with io_retries(), step("exports", "records") as done:
-            result = load_exports(night)
-            done["count"] = sum(delivery.records for delivery in result.deliveries)
-        for name in result.ignored:
-            _log.warning("%s was left aside: it is no export of a kind that is read", name)
-        for sentence in result.drift:
-            _log.warning("%s", sentence)
-        with night.build() as con:
-            _forget_verdicts(con)
-            register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
-            write_run_tables(
-                con,
-                as_of_dates=[(as_of, "tonight")],
-                snapshot_as_of=[as_of],
-                list_member_columns=LIST_STATE,
-                previous_list_members=_previous_state(night, as_of, "list_members"),
-            )
-            key = identifier_key(night.paths, os.environ.get(KEY_VARIABLE))
-            replace_table(con, "run", "identifier_key", IDENTIFIER_KEY, [hmac_pads(key)])
-            for table, columns in IDENTITY_STATE.items():
-                carry_over(con, f"previous_{table}", columns, _previous_state(night, as_of, table))
-            replace_table(
-                con,
-                "run",
-                "refusals",
-                REFUSALS,
-                [(each.file, each.source, each.message, each.on_refused == "skip") for each in result.refusals],
-            )
-            counts = {name: con.execute(f'select count(*) from raw."{name}"').fetchall()[0][0] for name in result.feeds}
+        with step("exports") as done:
+            with io_retries():
+                result = load_exports(night)
+            for name in result.ignored:
+                _log.warning("%s was left aside: it is no export of a kind that is read", name)
+            for sentence in result.drift:
+                _log.warning("%s", sentence)
+            with night.build() as con:
+                _forget_verdicts(con)
+                register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
+                write_run_tables(
+                    con,
+                    as_of_dates=[(as_of, "tonight")],
+                    snapshot_as_of=[as_of],
+                    list_member_columns=LIST_STATE,
+                    previous_list_members=_previous_state(night, as_of, "list_members"),
+                )
+                key = identifier_key(night.paths, os.environ.get(KEY_VARIABLE))
+                replace_table(con, "run", "identifier_key", IDENTIFIER_KEY, [hmac_pads(key)])
+                for table, columns in IDENTITY_STATE.items():
+                    carry_over(con, f"previous_{table}", columns, _previous_state(night, as_of, table))
+                replace_table(
+                    con,
+                    "run",
+                    "refusals",
+                    REFUSALS,
+                    [(each.file, each.source, each.message, each.on_refused == "skip") for each in result.refusals],
+                )
+                counts = {
+                    name: con.execute(f'select count(*) from raw."{name}"').fetchall()[0][0] for name in result.feeds
+                }
+            done["count"] = sum(counts.values())
         for name, files in result.feeds.items():
             yield dg.MaterializeResult(
                 asset_key=["raw", name],

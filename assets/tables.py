@@ -90,9 +90,12 @@ def _built(context: dg.AssetExecutionContext, night: Night, name: str, *, select
         report = process.build(context, select=select, is_last=select == AFTER_SCORES)
         facts = _facts(night)
         refusals = {test.name: _refusal(night, test) for test in report.failed_tests}
-        done["count"] = sum(rows for rows, _ in facts.values())
+        warnings = {test.name: _refusal(night, test) for test in report.warned_tests}
+        made = {_table_of(event, context) for event in report.events}
+        done["count"] = sum(rows for table, (rows, _) in facts.items() if table in made)
     for event in report.events:
-        yield _with_refusal(event, refusals) if refusals else _with_facts(event, facts, context)
+        told = _with_warning(event, warnings)
+        yield _with_refusal(told, refusals) if refusals else _with_facts(told, facts, context)
     if report.failed_tables:
         raise TablesFailedError("; ".join(report.failed_tables))
     if report.failed_tests:
@@ -113,6 +116,14 @@ def _with_refusal(event: Any, refusals: Mapping[str, str]) -> Any:
     """Say in a failed check what failed and what to do: a notification quotes it."""
     refusal = refusals.get(event.check_name or "") if isinstance(event, dg.AssetCheckResult) else None
     return event if refusal is None else event._replace(description=refusal)
+
+
+def _with_warning(event: Any, warnings: Mapping[str, str]) -> Any:
+    """Say in a check that only warns what it found, as gates do: the summary of the night quotes it."""
+    warning = warnings.get(event.check_name or "") if isinstance(event, dg.AssetCheckResult) else None
+    if warning is None:
+        return event
+    return event._replace(description=warning, metadata={**event.metadata, "warnings": warning})
 
 
 def _facts(night: Night) -> dict[str, tuple[int, dg.TableSchema]]:
@@ -138,14 +149,17 @@ def _facts(night: Night) -> dict[str, tuple[int, dg.TableSchema]]:
     }
 
 
+def _table_of(event: Any, context: dg.AssetExecutionContext) -> str | None:
+    """The table that an event of dbt says was made, if it says so."""
+    return context.asset_key_for_output(event.output_name).path[-1] if isinstance(event, dg.Output) else None
+
+
 def _with_facts(event: Any, facts: Mapping[str, tuple[int, dg.TableSchema]], context: dg.AssetExecutionContext) -> Any:
     """Add row count and schema to the materialisation of a table."""
-    if not isinstance(event, dg.Output):
+    table = _table_of(event, context)
+    if table is None or table not in facts:
         return event
-    key = context.asset_key_for_output(event.output_name)
-    if key.path[-1] not in facts:
-        return event
-    rows, schema = facts[key.path[-1]]
+    rows, schema = facts[table]
     return event.with_metadata({**event.metadata, "dagster/row_count": rows, "dagster/column_schema": schema})
 
 

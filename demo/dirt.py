@@ -154,9 +154,9 @@ def older_version(header: str, record: Mapping[str, str], where: str = "true") -
     return Dirt("dup_key", "dup_key", "The same key was modified later.", header, record=record, where=where)
 
 
-def soft_deleted(header: str, record: Mapping[str, str], code: str = "soft_deleted") -> Dirt:
+def soft_deleted(header: str, record: Mapping[str, str]) -> Dirt:
     """A record that its system has deleted and exports all the same."""
-    return Dirt("soft_deleted", code, "It is marked as deleted.", header, record=record)
+    return Dirt("soft_deleted", "soft_deleted", "It is marked as deleted.", header, record=record)
 
 
 def wide_digits(header: str, where: str = "true") -> Dirt:

@@ -3,6 +3,7 @@
 Belongs here: the folder ``truth/``. Does not belong here: what a sheet's truth is (``sheets.py``).
 
 ======================  ==============================================================================================
+``README.md``           what is in the folder, for whoever opens it
 ``people.csv``          every id of every source, and the person whose it is
 ``churn.csv``           every person: when they left for good (blank: they have not), their last purchase, how they buy
 ``uplift.csv``          who was treated in which win-back campaign, and who came back
@@ -23,6 +24,23 @@ from demo.sheets import Feed, Settled
 from demo.spelling import instant, literal
 
 __all__ = ["write_truth"]
+
+README = """# The truth about this company
+
+What the exports in `landing/` were made of. Keeprate never reads it; compare what it finds with it.
+
+| file | what it says |
+|---|---|
+| `people.csv` | every customer id of every source, and the person behind it: who is the same in several systems |
+| `churn.csv` | every person: when they left for good (`dropped_at`, blank if they have not), their last purchase, and \
+how they buy (`timing`). Times are in UTC |
+| `uplift.csv` | every person in a win-back campaign: treated or control (`arm`), whether they came back, and whether \
+they would have come back or stayed away without the campaign |
+| `bad_rows.csv` | every record that must be rejected or does not count: file, record number, code, column, and why |
+| `feeds/<source>/<feed>.parquet` | the records that the exports of a source hold, as canonical text: what reading \
+must find |
+| `parameters.json` | what the simulation was told: size, seed, day |
+"""
 
 
 def write_truth(
@@ -74,6 +92,7 @@ def write_truth(
     bad = " union all ".join(each.bad_rows() for each in settled)
     rows = _csv(con, f"from ({bad}) order by source, file, record_no", folder / "bad_rows.csv")
     _feeds(con, settled, folder / "feeds")
+    (folder / "README.md").write_text(README, encoding="utf-8")
     text = json.dumps(parameters, indent=2, ensure_ascii=False, sort_keys=True)
     (folder / "parameters.json").write_text(text + "\n", encoding="utf-8")
     return rows

@@ -55,7 +55,10 @@ select
     any_value(records) filter (where newer = 0) as newest_records,
     count(*) - 1 as earlier,
     coalesce(median(records) filter (where newer between 1 and $volume_window), 0) as usual_records,
-    arg_max(file, (coalesce(share, 0), delivery_id)) as worst_file,
+    unnest(arg_max(
+        {{'worst_file': file, 'worst_records': records, 'worst_rejected': rejected}},
+        (coalesce(share, 0), coalesce(rejected / nullif(records, 0), 0), delivery_id)
+    )),
     coalesce(max(share), 0) as worst_share,
     count(*) filter (where share > $max_rejected_share) as too_many
 from ranked
@@ -154,6 +157,8 @@ class _Feed:
     earlier: int
     usual_records: float
     worst_file: str
+    worst_records: int
+    worst_rejected: int
     worst_share: float
     too_many: int
 
@@ -205,10 +210,19 @@ def _rejected_share(measured: Profile, feed: _Feed, limits: Limits) -> Expectati
         name=f"rejected_share of {feed.source} {feed.feed}",
         table="raw.deliveries",
         column="rejected",
-        observed=f"{feed.worst_share:.1%} of the records of {feed.worst_file} are rejected{others}",
+        observed=(
+            f"{feed.worst_rejected:,} of {feed.worst_records:,} records of {feed.worst_file} are rejected "
+            f"({_percent(feed.worst_rejected, feed.worst_records)}){others}"
+        ),
         allowed=f"{limits.max_rejected_share:.1%} of a delivery, or {limits.min_rejected:,} records",
         advice="Read the rejected records, then correct the export or the source's column mapping.",
     )
+
+
+def _percent(part: int, whole: int) -> str:
+    """A share in words: what is not nothing is never said to be."""
+    share = part / whole if whole else 0.0
+    return "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
 def _volume(measured: Profile, feed: _Feed, limits: Limits) -> Expectation:

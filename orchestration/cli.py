@@ -326,18 +326,20 @@ def replay(
         from warehouse.home import Home
 
         paths, business = Home(home), load_rules(config).business
+        exports = landing or paths.landing
+        _require_folder(exports, "--landing")
         try:
             with connect() as con:
                 done = write_corrections(
                     con,
                     file,
-                    landing=landing or paths.landing,
+                    landing=exports,
                     raw=paths.raw,
                     defaults=SourceDefaults(business.time_zone, business.base_currency),
                 )
         except RefusedFileError as error:
             raise MisuseError(f"The file {file} cannot be used: {error.reason}.") from error
-        print_replayed(done)
+        print_replayed(done, exports)
         raise typer.Exit(Exit.REFUSED if done.refused else Exit.DONE)
 
 
@@ -359,12 +361,12 @@ def exit_status(error: Exception) -> Exit:
     """Exit status an exception ends a command with."""
     from rules.errors import RulesError
     from sources.errors import ProfileError
-    from warehouse.errors import LockHeld
+    from warehouse.errors import IdentifierKeyError, LockHeld
 
     match error:
         case LockHeld():
             return Exit.LOCKED
-        case MisuseError() | ProfileError() | RulesError():
+        case IdentifierKeyError() | MisuseError() | ProfileError() | RulesError():
             return Exit.MISUSE
         case _:
             return Exit.FAILED

@@ -147,12 +147,14 @@ def _print_examined(console: Console, file: "Examined") -> None:
     if file.kind is not None:
         share = f"{file.confidence:.0%} of its columns are known"
         _line(console, f"  profile   {file.system}, {file.kind} → {file.feed} (told by {file.told_by}; {share})")
+    if file.derived:
+        _line(console, f"  derived   {', '.join(file.derived)}")
     if file.encoding is not None:
         _line(console, f"  encoding  {file.encoding}")
     if file.columns:
-        table = Table("header", "read as", box=SIMPLE_HEAD)
+        table = Table("header", "read as", "becomes", box=SIMPLE_HEAD)
         for column, header in file.columns.items():
-            table.add_row(Text(header), Text(column))
+            table.add_row(Text(header), Text(column), Text(_becomes(file, column)))
         console.print(table)
     for what, names in (("unmapped", file.unmapped), ("absent", file.absent)):
         if names:
@@ -164,12 +166,25 @@ def _print_examined(console: Console, file: "Examined") -> None:
         return
     _line(
         console,
-        f"  records   {file.records:,}: {file.loaded:,} loaded, {file.rejected:,} rejected, {file.ignored:,} ignored",
+        f"  records   {file.records:,}: {file.readable:,} readable, {file.rejected:,} rejected, "
+        f"{file.ignored:,} ignored",
     )
     for reject in file.rejects:
         where = f" in {reject['column']}" if reject["column"] else ""
         value = f": {reject['value']!r}" if reject["value"] is not None else ""
         _line(console, f"  rejected  record {reject['record_no']}, {reject['code']}{where}{value}")
+    for told in file.words:
+        said = ", ".join(f"{word!r} {count:,}× {meaning or 'unknown'}" for word, meaning, count in told["words"])
+        others = f" and {told['others']:,} more" if told["others"] else ""
+        _line(console, f"  words     {told['column']} → {told['becomes']}: {said}{others}")
+    for feed, rows in file.first.items():
+        for row in rows:
+            _line(console, f"  first     {feed}: {' · '.join(f'{column} {value}' for column, value in row.items())}")
+
+
+def _becomes(file: "Examined", column: str) -> str:
+    """What a column becomes; the feed is said where it is not the one whose records are counted."""
+    return ", ".join(name.removeprefix(f"{file.feed}.") for name in file.becomes.get(column, ()))
 
 
 def print_demo(summary: "DemoSummary", folder: Path) -> None:
@@ -189,11 +204,11 @@ def print_demo(summary: "DemoSummary", folder: Path) -> None:
     _line(console, f"Next: keeprate run --home {folder} --as-of latest")
 
 
-def print_replayed(replayed: "Replayed") -> None:
+def print_replayed(replayed: "Replayed", landing: Path) -> None:
     """Print which corrections were written and which rows of the worklist came to nothing."""
     console = _console()
     for written in replayed.written:
-        _line(console, f"landing/{written.file}: {written.records:,} records")
+        _line(console, f"{landing / written.file}: {written.records:,} records")
     if replayed.repeated:
         _line(console, f"{replayed.repeated:,} records were corrected so before")
     for one in replayed.refused:

@@ -223,6 +223,25 @@ def check_permissions(setup: Setup) -> Iterator[Finding]:
         yield Finding(True, "Folders with personal data are closed to other accounts.")
 
 
+def check_identifier_key(setup: Setup) -> Iterator[Finding]:
+    """Whether published ids can be made of addresses and phones, and by which secret."""
+    from warehouse.errors import IdentifierKeyError
+    from warehouse.identifiers import KEY_VARIABLE, existing_identifier_key
+
+    home, given = Home(setup.home), os.environ.get(KEY_VARIABLE)
+    try:
+        key = existing_identifier_key(home, given)
+    except IdentifierKeyError as error:
+        yield Finding(False, str(error), "A night refuses to start with it.")
+        return
+    if key is None:
+        yield Finding(True, f"{home.identifier_key} does not exist yet; the first run makes it.")
+        return
+    place = f"the environment variable {KEY_VARIABLE}" if given else str(home.identifier_key)
+    advice = "" if given else "Keep a copy apart from the home: without it, published ids change."
+    yield Finding(True, f"The secret of the published ids is read from {place}.", advice)
+
+
 def check_lock(setup: Setup) -> Iterator[Finding]:
     """Whether a run is under way; that is no fault, but explains why another one does not start."""
     from warehouse.lock import lock_holder
@@ -273,6 +292,7 @@ CHECKS: tuple[Callable[[Setup], Iterator[Finding]], ...] = (
     check_landing,
     check_release,
     check_permissions,
+    check_identifier_key,
     check_lock,
     check_settings,
     check_notifications,

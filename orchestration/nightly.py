@@ -117,6 +117,8 @@ def run(options: NightlyOptions) -> Outcome:
     ------
     rules.RulesError
         If the rules cannot be read.
+    warehouse.errors.IdentifierKeyError
+        If the secret of the published ids is no key.
     orchestration.cli.MisuseError
         If the day is not over yet.
     warehouse.errors.LockHeld
@@ -128,12 +130,15 @@ def run(options: NightlyOptions) -> Outcome:
     from rules import load
     from warehouse.errors import WarehouseError
     from warehouse.home import Home
+    from warehouse.identifiers import KEY_VARIABLE, identifier_key
     from warehouse.lock import RunLock
 
     rules = load(options.config)
     instance.prepare(options.home)
     os.environ["KEEPRATE_CONFIG"] = str(options.config.resolve())
     with RunLock(Home(options.home)):
+        # A mistake in the configuration is told before anything is read, and is no failure of the night.
+        identifier_key(Home(options.home), os.environ.get(KEY_VARIABLE))
         try:
             return _run_locked(options, rules)
         except Exception as error:

@@ -10,18 +10,22 @@ a column is           required: its header must be there · optional: it may be 
 vanished columns      that the delivery before still had: a warning
 unknown columns       evolve: kept in ``extra`` and reported · freeze: refuse the file
 unreadable values     from a share on, where one is declared: a warning, or the file is refused
+unknown words         a warning; freeze and the share hold for them like for unreadable values
 number of records     as far from the median of the last seven deliveries, where declared: likewise
 ====================  =====================================================================================
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from statistics import median
 
 from sources.errors import RefusedFileError
 from sources.planning import Cell, Plan
 from sources.settings import Tolerance, listed
+from sources.words import UnknownWords
 
-__all__ = ["check_unknown_columns", "check_unreadable", "check_vanished_columns", "check_volume"]
+__all__ = ["check_unknown_columns", "check_unreadable", "check_vanished_columns", "check_volume", "check_words"]
 
 COMPARED_DELIVERIES = 7
 ENOUGH_DELIVERIES = 4
@@ -90,11 +94,7 @@ def check_unreadable(plan: Plan, counts: Mapping[str, tuple[int, int]]) -> list[
         sentence = f"{unreadable} of {written} values of {name} are no {_WORDS.get(cell.type, cell.type)}"
         if cell.frozen:
             raise RefusedFileError(f"{sentence}, and its contract is to freeze; correct the export")
-        if tolerance is not None and tolerance.then == "refuse" and unreadable > tolerance.share * written:
-            raise RefusedFileError(
-                f"{sentence}, more than {tolerance.share:.0%}; correct the export, or the share under 'contract' in "
-                "source.yml"
-            )
+        _refuse_if_too_many(sentence, unreadable, written, tolerance)
         if _is_kept(cell) or (tolerance is not None and unreadable > tolerance.share * written):
             said.append(sentence + ("; kept in extra" if _is_kept(cell) else ""))
     return said
@@ -106,13 +106,86 @@ _WORDS = {
     "boolean": "yes or no",
     "email": "e-mail address",
     "phone": "phone number",
-    "enum": "known word",
 }
 
 
 def _is_kept(cell: Cell) -> bool:
     """Whether an unreadable value costs no record."""
-    return cell.lenient or cell.type in ("boolean", "enum", "email", "phone")
+    return cell.lenient or cell.type in ("boolean", "email", "phone")
+
+
+def _refuse_if_too_many(sentence: str, bad: int, written: int, tolerance: Tolerance | None) -> None:
+    if tolerance is not None and tolerance.then == "refuse" and bad > tolerance.share * written:
+        raise RefusedFileError(
+            f"{sentence}, more than {tolerance.share:.0%}; correct the export, or the share under 'contract' in "
+            "source.yml"
+        )
+
+
+def check_words(plan: Plan, unknown: Sequence[UnknownWords]) -> list[str]:
+    """Sentences about words that no rule of the profile knows.
+
+    Parameters
+    ----------
+    plan : Plan
+        How the file was read.
+    unknown : sequence of UnknownWords
+        The words, per column of the file.
+
+    Raises
+    ------
+    RefusedFileError
+        If a frozen column has one, or there are more than are tolerated.
+    """
+    said = []
+    for words in unknown:
+        cell = plan.by_name.get(words.cell)
+        column = repr(plan.title(cell)) if cell is not None else words.cell
+        shown = ", ".join(f"{word!r} {count}×" for word, count in words.words)
+        more = words.different - len(words.words)
+        sentence = f"the column {column} has words that the profile does not know: {shown}"
+        sentence += f" and {more} more" if more else ""
+        means = f'files: {{"<name>*": {{words: {{{_key(words.cell)}: {{{_quoted(words.words[0][0])}: …}}}}}}}}'
+        if cell is not None and cell.frozen:
+            raise RefusedFileError(
+                f"{sentence}, and its contract is to freeze; correct the export, or say in source.yml what they mean, "
+                f"under {means}"
+            )
+        _refuse_if_too_many(sentence, words.records, words.written, plan.settings.contract.type_drift)
+        known = _known_words(plan, words.cell)
+        hint = f" (known are {listed(map(repr, known[:SHOWN_KNOWN]))}{' …' if known[SHOWN_KNOWN:] else ''})"
+        if _COUNTED & set(words.becomes):
+            effect = "such orders count for nothing until"
+        else:
+            effect = f"{listed(words.becomes)} {'stay' if len(words.becomes) > 1 else 'stays'} empty until"
+        said.append(f"{sentence}; {effect} source.yml says what they mean, under {means}{hint if known else ''}")
+    return said
+
+
+SHOWN_KNOWN = 8
+
+_COUNTED = {"orders.status", "orders.kind"}
+"""An order with nothing here is no revenue."""
+
+
+def _key(column: str) -> str:
+    return column if re.fullmatch(r"\w[\w .-]*", column) else _quoted(column)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _known_words(plan: Plan, cell: str) -> list[str]:
+    """The words that the profile knows in a column of the file."""
+    found = list(plan.by_name[cell].values) if cell in plan.by_name else []
+    for made in plan.feeds:
+        for value in (value for values in made.values.values() for value in values):
+            own = cell in (value.cells or ())
+            for rule in value.map:
+                if rule.cell == cell or (rule.cell is None and own):
+                    found += [word for word in (rule.equals, *(rule.is_in or ())) if word is not None]
+    return list(dict.fromkeys(found))
 
 
 def check_volume(records: int, earlier: Sequence[int], tolerance: Tolerance | None) -> list[str]:

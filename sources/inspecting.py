@@ -1,42 +1,39 @@
-"""Looking at files without loading them, and suggesting a ``source.yml`` for those that nobody knows.
+"""Looking at files without loading them.
 
-Belongs here: what ``keeprate inspect`` tells. Does not belong here: printing it.
+Belongs here: what ``keeprate inspect`` tells. Does not belong here: printing it, and what is suggested for files that
+nobody knows (``suggesting.py``).
 
 ``examine`` runs where files are read (``worker.py``) and gives plain facts; everything else works on those facts.
 """
 
 import dataclasses
-import difflib
-import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import yaml
 
 from sources.errors import LeftAsideError, RefusedFileError
 from sources.feeds import canonical_feeds
-from sources.headers import fits, is_blank, normalise_header
+from sources.headers import fits
 from sources.landing import SETTINGS_FILE, members
 from sources.limits import LIMITS, Limits
-from sources.planning import choices, text_names
-from sources.profiles import Profile, feed_by_name, known_profiles
-from sources.reading import REJECTS, Job, draft, find, head_of, parts_of, read_part
+from sources.planning import Plan, choices, text_names
+from sources.profiles import known_profiles
+from sources.reading import REJECTS, SPELLED, Job, draft, find, head_of, parts_of, read_part
 from sources.settings import SourceDefaults, load_settings
-from sources.sql import ask, literal
+from sources.sql import ask, literal, name
+from sources.suggesting import suggest
 from sources.tables import Head, TextHead
+from sources.words import meanings
 
-__all__ = ["Examined", "Inspection", "examine", "inspect", "suggest"]
+__all__ = ["Examined", "Inspection", "examine", "inspect"]
 
 SHOWN_REJECTS = 5
+SHOWN_FIRST = 3
 SHOWN_ROWS = 25
-
-CLOSE = 0.6
-"""Two titles that agree to this share may mean the same."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +54,26 @@ class Examined:
         How many of its columns the profile knows, and how many it has: the confidence.
     encoding : str or None
         How its text is written.
+    derived : list of str
+        The other feeds that are made of its records.
     columns : dict of str to str
         Column of the profile to header.
+    becomes : dict of str to list of str
+        Column of the profile to what is made of it, ``<feed>.<column>``.
     absent, unmapped : list of str
         Columns that the profile knows and the file lacks; headers that nobody reads.
-    records, loaded, rejected, ignored : int
-        The count of its records.
+    records, readable, rejected, ignored : int
+        The count of its records. How many of the readable ones will count depends on the other files: a record may
+        stand there again, or newer.
     rejects : list of dict
         The first rejected records.
+    first : dict of str to list of dict
+        Per feed the first rows that it would load, without empty values; of values that tell who somebody is, one
+        sign at most.
     drift : list of str
         What is unusual about it.
+    words : list of dict
+        What the words in its columns mean; see ``words.meanings``.
     rows : list of list of str
         Its first rows, where it could not be read.
     separator : str
@@ -82,20 +89,24 @@ class Examined:
     known: int = 0
     present: int = 0
     encoding: str | None = None
+    derived: list[str] = field(default_factory=list)
     columns: dict[str, str] = field(default_factory=dict)
+    becomes: dict[str, list[str]] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
     records: int = 0
     rejected: int = 0
     ignored: int = 0
     rejects: list[dict[str, Any]] = field(default_factory=list)
+    first: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     drift: list[str] = field(default_factory=list)
+    words: list[dict[str, Any]] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     separator: str = ","
 
     @property
-    def loaded(self) -> int:
-        """Records that would become rows."""
+    def readable(self) -> int:
+        """Records that would become rows of raw."""
         return self.records - self.rejected - self.ignored
 
     @property
@@ -218,6 +229,8 @@ def _examined(con: duckdb.DuckDBPyConnection, part: Any, job: Job, desk: Path) -
         told_by=_told_by(con, part, job, desk, plan.system, plan.kind),
         known=sum(cell.position is not None for cell in plan.cells),
         present=len(plan.header.labels) - len(plan.header.dropped),
+        derived=list(dict.fromkeys(made.feed.name for made in plan.feeds if made.feed != plan.primary)),
+        becomes=_becomes(plan),
         columns={cell.name: plan.header.labels[cell.position] for cell in plan.cells if cell.position is not None},
         absent=[cell.name for cell in plan.cells if cell.position is None],
         unmapped=list(plan.unmapped.values()),
@@ -243,8 +256,52 @@ def _examined(con: duckdb.DuckDBPyConnection, part: Any, job: Job, desk: Path) -
         ignored=reading.ignored,
         encoding=reading.encoding,
         drift=reading.drift,
+        words=meanings(con, SPELLED, plan),
+        first={feed: _first(con, desk, feed, plan) for feed in reading.feeds},
         rejects=rejects,
     )
+
+
+def _becomes(plan: Plan) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for made in plan.feeds:
+        entry = {made.each.name: made.entries} if made.each else {}
+        for column, values in (*made.values.items(), *((column, (value,)) for column, value in made.fill.items())):
+            for used in (cell for value in values for cell in value.used()):
+                for cell in entry.get(used, (used,)):
+                    found.setdefault(cell, []).append(f"{made.feed.name}.{column}")
+    return {cell: list(dict.fromkeys(columns)) for cell, columns in found.items()}
+
+
+_OF_PERSONS = ("customers", "contacts", "leads", "reps")
+_NAMES = ("name", "first_name", "last_name", "company_name", "wechat_id", "qq", "birth_date")
+_IDS_OF_PERSONS = ("source_customer_id", "contact_id", "lead_id", "merged_into", "referrer_id", "converted_customer_id")
+
+
+def _first(con: duckdb.DuckDBPyConnection, desk: Path, feed: str, plan: Plan) -> list[dict[str, str]]:
+    """The first rows of a draft, masked as rejected records are in a release."""
+    known = canonical_feeds()[feed].columns
+    masked = {own for own, column in known.items() if column.type in ("email", "phone")} | {"comment"}
+    if feed in _OF_PERSONS:
+        masked |= set(_NAMES)
+    if plan.direct_identifier:
+        masked |= set(_IDS_OF_PERSONS)
+    columns = ", ".join(map(name, known))
+    rows = ask(
+        con, f"SELECT {columns} FROM read_parquet({literal(draft(desk, feed))}) ORDER BY record_no LIMIT {SHOWN_FIRST}"
+    )
+    return [
+        {
+            column: _masked(value) if column in masked else value
+            for column, value in zip(known, row, strict=True)
+            if value is not None
+        }
+        for row in rows
+    ]
+
+
+def _masked(value: str) -> str:
+    return f"{value[0] if len(value) > 3 else ''}…"
 
 
 def _told_by(con: duckdb.DuckDBPyConnection, part: Any, job: Job, desk: Path, system: str, kind: str) -> str:
@@ -276,198 +333,3 @@ def _rows(head: Head) -> tuple[list[list[str]], str]:
         if max(map(len, rows), default=0) > max(map(len, best), default=0):
             best, separator = rows, mark
     return best, separator
-
-
-# Suggestions
-
-
-@dataclass(frozen=True)
-class _Guess:
-    """A kind of file that an unknown file may be, and how its columns would be read."""
-
-    system: str
-    kind: str
-    header_at: int
-    columns: dict[str, tuple[str, float]]
-    missing: list[str]
-    score: float
-
-
-def suggest(files: Sequence[Examined]) -> str:
-    """Write a ``source.yml`` with the best mapping found for files that could not be read.
-
-    Parameters
-    ----------
-    files : sequence of Examined
-        What is known of them; those that could be read are passed over.
-
-    Returns
-    -------
-    str
-        YAML with a remark at everything that is not certain; a file for which nothing fits is named in a remark.
-    """
-    entries: list[str] = []
-    system = next((file.system for file in files if file.system is not None), None)
-    for file in files:
-        if file.refused is None:
-            continue
-        guess = _guess(file, system)
-        if guess is None:
-            entries.append(f"# {_comment(file.name)}: nothing in it looks like a known feed.")
-            continue
-        system = guess.system
-        entries += _entry(file, guess)
-    if not entries:
-        return "# Every file can be read as it is.\n"
-    lines = ["# Suggested from the titles of the columns: look at every line before you rely on it."]
-    if any(not entry.startswith("#") for entry in entries):
-        lines += [f"system: {system}", "files:"]
-    return "\n".join([*lines, *entries]) + "\n"
-
-
-def _entry(file: Examined, guess: _Guess) -> list[str]:
-    stem = re.split(r"\.(csv|tsv|xlsx|json|txt|parquet|zip)", file.name.rpartition("#")[2], maxsplit=1)[0]
-    pattern = re.sub(r"[\d_\-. ]*\d[\d_\-. ]*$", "", stem) or stem
-    lines = [f"  {_quoted(pattern + '*')}:", f"    as: {guess.kind}"]
-    steps = []
-    if file.separator != ",":
-        steps.append(f"delimiter: {_quoted(file.separator)}")
-    if guess.header_at:
-        steps.append(f"skip_preamble: {guess.header_at}")
-    if steps:
-        lines.append(f"    read: {{{', '.join(steps)}}}")
-    lines.append("    columns:")
-    for column, (title, share) in guess.columns.items():
-        doubt = "" if share == 1 else f"   # {share:.0%} alike"
-        lines.append(f"      {column}: {_quoted(title)}{doubt}")
-    lines += [f"      # {column}: which title is it? It must be there." for column in guess.missing]
-    taken = {title for title, _ in guess.columns.values()}
-    left = [title for title in file.rows[guess.header_at] if title.strip() and title.strip() not in taken]
-    if left:
-        lines.append(f"    # read by nobody, kept in extra: {_comment(', '.join(left))}")
-    lines += [f"    # {remark}" for remark in _date_remarks(file, guess)]
-    return lines
-
-
-def _quoted(text: str) -> str:
-    return yaml.safe_dump(text, allow_unicode=True, default_style='"', width=10_000).strip()
-
-
-def _comment(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _guess(file: Examined, system: str | None) -> _Guess | None:
-    """The kind of file whose columns agree best with the titles."""
-    profile = known_profiles()[system or "generic"]
-    guesses = []
-    for place, row in enumerate(file.rows[:10]):
-        titles = [cell.strip() for cell in row]
-        if is_blank(row) or not any(re.search(r"[^\W\d]", title) for title in titles):
-            continue
-        named = feed_by_name(file.name.rpartition("#")[2])
-        guesses += [
-            guess
-            for kind in profile.files
-            if (guess := _fitting(profile, kind, titles, place, 1.0 if kind == named else 0.0)) is not None
-        ]
-    best = max(guesses, key=lambda guess: (guess.score, -guess.header_at), default=None)
-    if best is None and system not in (None, "generic"):
-        return _guess(file, None)
-    return best
-
-
-def _fitting(profile: Profile, kind: str, titles: Sequence[str], place: int, bonus: float) -> _Guess | None:
-    pairs = sorted(
-        (
-            (share, column, title)
-            for column, names in _vocabulary(profile.system, kind).items()
-            for title in titles
-            if title and (share := max(map(_alike, [title] * len(names), names))) >= CLOSE
-        ),
-        key=lambda pair: (-pair[0], pair[1], pair[2]),
-    )
-    columns: dict[str, tuple[str, float]] = {}
-    taken: set[str] = set()
-    for share, column, title in pairs:
-        if column not in columns and title not in taken:
-            columns[column] = (title, share)
-            taken.add(title)
-    spec = profile.files[kind]
-    missing = [column for column in spec.must_have() if column not in columns]
-    if not columns or len(columns) < min(2, len(spec.columns)) or len(missing) == len(spec.must_have()) > 0:
-        return None
-    order = {column: number for number, column in enumerate(spec.columns)}
-    found = dict(sorted(columns.items(), key=lambda item: order[item[0]]))
-    needed = len(spec.must_have()) or 1
-    score = (
-        sum(share for _, share in columns.values()) + bonus + 2 * (needed - len(missing)) / needed - 2 * len(missing)
-    )
-    return _Guess(profile.system, kind, place, found, missing, score)
-
-
-@cache
-def _vocabulary(system: str, kind: str) -> Mapping[str, tuple[str, ...]]:
-    """Every title under which a column is known: in its profile, and for canonical columns in all profiles."""
-    profile = known_profiles()[system]
-    known = {column: [column, *spec.aliases] for column, spec in profile.files[kind].columns.items()}
-    if profile.headers == "canonical":
-        for column, titles in _titles_of(kind):
-            known[column] += titles
-    return {column: tuple(dict.fromkeys(map(normalise_header, names))) for column, names in known.items()}
-
-
-def _titles_of(feed: str) -> Iterator[tuple[str, list[str]]]:
-    """Canonical columns of a feed, each with the titles that any profile knows for it."""
-    for column in canonical_feeds()[feed].columns:
-        yield column, [column.replace("_", " ")]
-    for profile in known_profiles().values():
-        if profile.headers == "canonical":
-            continue
-        for spec in profile.files.values():
-            for name, made in spec.feeds.items():
-                if (made.feed or name) != feed:
-                    continue
-                for column, values in made.columns.items():
-                    cells = [cell for value in values for cell in value.cells or () if cell in spec.columns]
-                    yield column, [title for cell in cells for title in (cell, *spec.columns[cell].aliases)]
-
-
-@cache
-def _alike(title: str, known: str) -> float:
-    """How far two titles agree: 1 for the same, less for one inside the other or a similar spelling."""
-    one = normalise_header(title)
-    if one == known:
-        return 1.0
-    shorter, longer = sorted((one, known), key=len)
-    if len(shorter) >= 2 and shorter in longer:
-        return 0.6 + 0.35 * len(shorter) / len(longer)
-    return difflib.SequenceMatcher(None, one, known).ratio() * 0.95
-
-
-_NUMERIC_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2\d{4}( \d{1,2}:\d{2}(:\d{2})?)?")
-
-
-def _date_remarks(file: Examined, guess: _Guess) -> Iterator[str]:
-    """What must be said about dates that are written with numbers only."""
-    spec = known_profiles()[guess.system].files[guess.kind]
-    header = [cell.strip() for cell in file.rows[guess.header_at]]
-    for column, (title, _) in guess.columns.items():
-        if spec.columns[column].type not in ("timestamp", "date"):
-            continue
-        place = header.index(title)
-        written = [row[place].strip() for row in file.rows[guess.header_at + 1 :] if place < len(row)]
-        matches = [match for match in map(_NUMERIC_DATE.fullmatch, written) if match]
-        if not matches:
-            continue
-        day_first = any(int(match[1]) > 12 for match in matches)
-        month_first = any(int(match[3]) > 12 for match in matches)
-        mark, clock = matches[0][2], (" %H:%M" if matches[0][4] else "") + (":%S" if matches[0][5] else "")
-        if day_first != month_first:
-            order = f"%d{mark}%m{mark}%Y" if day_first else f"%m{mark}%d{mark}%Y"
-            yield f"{column} is written like {_comment(matches[0][0])}: add 'dates: [\"{order}{clock}\"]' at the top"
-        else:
-            yield (
-                f"{column} is written like {_comment(matches[0][0])}: say with 'dates' at the top which number is the "
-                f"month, for example 'dates: [\"%d{mark}%m{mark}%Y{clock}\"]'"
-            )

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from sources.corrections import as_written, corrects, is_correction, original_name
 from sources.errors import LeftAsideError, RefusedFileError, UnknownFileError
 from sources.feeds import FEEDS_FILE, ColumnType, Feed, canonical_feeds
-from sources.headers import Header, fits, headers, normalise_header
+from sources.headers import Header, fits, headers, is_blank, normalise_header
 from sources.profiles import (
     ColumnSpec,
     Condition,
@@ -34,14 +34,17 @@ from sources.profiles import (
     known_profiles,
     merged_read,
 )
-from sources.settings import Delimiter, FileSettings, SourceDefaults, SourceSettings, listed, nearest
+from sources.settings import Delimiter, FileSettings, SourceDefaults, SourceSettings, listed
 from sources.tables import Head
 from sources.text import IdForm
+from sources.written import nearest
 
 __all__ = ["Cell", "Choice", "FeedPlan", "Plan", "choices", "plan", "sheets_of", "text_names"]
 
-READER_VERSION = 4
+READER_VERSION = 5
 """Raised whenever the same file would be read differently; every delivery is then read again."""
+
+MOST_PREAMBLE = 50
 
 ENOUGH_HEADERS = 3
 """Headers alone tell the kind of a file only if it knows so many of them, or all that there are."""
@@ -149,8 +152,8 @@ class Plan:
         The file's own header.
     cells : tuple of Cell
         The columns that are mapped.
-    ignore_when : tuple of Condition
-        Records that are no data.
+    ignore_when, reject_when : tuple of Condition
+        Records that are no data, and those that contradict themselves.
     feeds : tuple of FeedPlan
         The primary feed first.
     profile_hash : str
@@ -173,6 +176,7 @@ class Plan:
     header: Header
     cells: tuple[Cell, ...]
     ignore_when: tuple[Condition, ...]
+    reject_when: tuple[Condition, ...]
     feeds: tuple[FeedPlan, ...]
     profile_hash: str
     corrects: str | None = None
@@ -295,6 +299,7 @@ def plan(
     try:
         chosen = _chosen(found, settings) if system else _recognised(found, settings)
     except RefusedFileError:
+        _refuse_other_start(head, profiles, file_name, sheet, settings)
         _refuse_other_separator(head, _separators(profiles, settings))
         raise
     _check_settings(chosen.profile, settings)
@@ -622,6 +627,33 @@ def _refuse_other_separator(head: Head, known: Iterable[Delimiter]) -> None:
         )
 
 
+def _refuse_other_start(
+    head: Head, profiles: Sequence[Profile], file_name: str, sheet: str | None, settings: SourceSettings
+) -> None:
+    """Give a hint where a row further down is a whole header, below lines that nobody declared."""
+    for mark in (None, *(";\t|" if head.kind == "csv" else "")):
+        step = {} if mark is None else {"delimiter": mark}
+        anywhere = FileSettings(read={"skip_preamble": MOST_PREAMBLE} | step)
+        asked = settings.model_copy(update={"files": {**settings.files, "**": anywhere}})
+        try:
+            found = choices(head, profiles, file_name=file_name, sheet=sheet, settings=asked)
+        except RefusedFileError:
+            continue
+        fitting = [one for one in found if one.fits and one.is_evident and one.header.rows > 1]
+        if fitting:
+            best = max(fitting, key=lambda one: (one.named, len(one.mapped)))
+            above = sum(not is_blank(row) for row in head.rows(best.read)[: best.header.rows]) - 1
+            if not above:
+                continue
+            steps = {"skip_preamble": above} | step
+            written = ", ".join(f"{key}: {json.dumps(value)}" for key, value in steps.items())
+            raise RefusedFileError(
+                f"its header, that of {best.profile.system}'s {best.kind}, seems to stand in row {best.header.rows}, "
+                f"below {above} other{'s' if above > 1 else ''}; write "
+                f"'files: {{\"<name>*\": {{read: {{{written}}}}}}}' into source.yml beside the file"
+            )
+
+
 def _check_settings(profile: Profile, settings: SourceSettings) -> None:
     """Something that is said about a column or a kind that nobody reads would be a setting without effect."""
     columns = {column for spec in profile.files.values() for column in spec.columns}
@@ -673,13 +705,14 @@ def _resolve(chosen: Choice, head: Head, source: str, settings: SourceSettings, 
         currency=settings.currency or profile.currency or defaults.currency,
         default_country=settings.default_country or profile.default_country,
         guests=guests,
-        direct_identifier=profile.direct_identifier,
+        direct_identifier=profile.direct_identifier or settings.direct_identifier is not None,
         settings=settings,
         read=chosen.read,
         dates=settings.dates or profile.dates,
         header=header,
         cells=tuple(cells),
         ignore_when=spec.ignore_when,
+        reject_when=spec.reject_when,
         feeds=tuple(feeds),
         profile_hash=_hash(chosen, head.kind, feeds[0].feed, source, settings, defaults),
     )

@@ -5,7 +5,7 @@ file (``planning.py``) or reading its records (``rows.py``, ``mapping.py``).
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from sources.feeds import Column, ColumnType, Feed, canonical_feeds
 from sources.headers import Shape
 from sources.settings import Contract, Currency, Decimal, Delimiter, Encoding, Formats, Strict, TimeZone, Word, Words
 from sources.text import IdForm
+from sources.written import MisplacedError, keys_of, line_of, load_yaml, nearest, told
 
 __all__ = [
     "ColumnSpec",
@@ -36,13 +37,16 @@ __all__ = [
     "read_profile",
 ]
 
-# Ten times faster where libyaml is there, as it is in the wheels.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 PROFILES = Path(__file__).with_name("profiles")
 
 RECORD_NO = "record_no"
 """The number of the record, which stands among the cells without a column."""
+
+TOTALS = (
+    *("小计", "合计", "总计", "共计", "累计", "本页小计", "本页合计", "本月合计", "本年累计", "汇总"),
+    *("total", "totals", "subtotal", "sub total", "sub-total", "grand total", "grand totals", "sum"),
+)
+"""What stands in a row that adds up others, where a profile says nothing else."""
 
 _PREFIX_OF_FEED = re.compile(r"[-\d\s(]|_\d{4}")
 
@@ -109,7 +113,7 @@ class Value(Strict):
     concat: "tuple[str | Value, ...] | None" = None
     separator: str = " "
     map: Annotated[tuple[Rule, ...], BeforeValidator(_rules)] = ()
-    default: Word | None = None
+    default: Word | None = Field(default=None, description="What other words mean; empty: nothing.")
     keep: bool = Field(default=False, description="A word that no rule maps stays as it is.")
     split: str | None = Field(default=None, min_length=1, description="The cell is a list with this separator.")
     part: int | str = Field(default=1, description="Which part is meant: a place, or how it starts.")
@@ -142,6 +146,14 @@ class Value(Strict):
         return self.cells is not None and not (
             self.map or self.default is not None or self.split or self.concat or self.keep
         )
+
+    @property
+    def ruled(self) -> tuple[str, ...]:
+        """The cells that decide where rules alone do: the one that most of them look at first."""
+        if self.cells is not None or self.concat is not None:
+            return ()
+        named = [rule.cell for rule in self.map if rule.cell is not None]
+        return tuple(sorted(dict.fromkeys(named), key=lambda cell: -named.count(cell)))
 
     def used(self) -> Iterator[str]:
         """Names of all cells it looks at."""
@@ -263,6 +275,7 @@ class ReadSpec(Strict):
     sheet: Names = Field(default=(), description="Patterns of the sheets to read.")
     fill_down: Annotated[FillDown | None, BeforeValidator(_fill_down)] = None
     drop_totals: bool | Names = Field(default=False, description="Leave out rows that add up others.")
+    totals: Names = Field(default=TOTALS, description="What stands in such a row; in place of the words known anyway.")
     drop_footer: Names = Field(default=(), description="How the first line below the data starts.")
     drop_columns: Names = Field(default=(), description="Patterns of headers of columns without data.")
     decimal: Decimal = "point"
@@ -307,6 +320,7 @@ class FileSpec(Strict):
     read: dict[str, Any] = Field(default_factory=dict)
     columns: dict[str, Annotated[ColumnSpec, BeforeValidator(_column)]] = Field(default_factory=dict)
     ignore_when: tuple[Condition, ...] = Field(default=(), description="Records that are no data.")
+    reject_when: tuple[Condition, ...] = Field(default=(), description="Records that contradict themselves.")
     feeds: dict[str, FeedSpec] = Field(default_factory=dict)
 
     @property
@@ -335,26 +349,40 @@ class FileSpec(Strict):
         for name, spec in self.feeds.items():
             feed = canonical_feeds().get(spec.feed or name)
             if feed is None:
-                raise ValueError(f"{spec.feed or name} is not a canonical feed")
-            for column in (*spec.columns, *spec.fill, *filter(None, [spec.only_with])):
-                if column not in feed.columns:
-                    raise ValueError(f"{column} is not a column of the feed {feed.name}")
+                raise MisplacedError(
+                    f"{spec.feed or name} is not a canonical feed{nearest(spec.feed or name, canonical_feeds())}",
+                    *("feeds", name),
+                )
+            only_with = [spec.only_with] if spec.only_with else []
+            said: dict[str, Iterable[str]] = {"columns": spec.columns, "fill": spec.fill, "only_with": only_with}
+            for key, columns in said.items():
+                for column in columns:
+                    if column not in feed.columns:
+                        raise MisplacedError(
+                            f"{column} is not a column of the feed {feed.name}{nearest(column, feed.columns)}",
+                            *("feeds", name, key, column),
+                        )
             if spec.each is not None and not spec.derived:
-                raise ValueError(f"the feed {name} makes several rows of a record and must be derived")
+                raise MisplacedError(
+                    f"the feed {name} makes several rows of a record and must be derived", "feeds", name
+                )
             for cell in spec.used():
-                self._known(cell, f"the feed {name}")
-        for condition in self.ignore_when:
-            if condition.cell is None:
-                raise ValueError("a condition of ignore_when names its cell")
-            for cell in condition.cells():
-                self._known(cell, "ignore_when")
+                self._known(cell, f"the feed {name}", "feeds", name)
+        for key, conditions in {"ignore_when": self.ignore_when, "reject_when": self.reject_when}.items():
+            for condition in conditions:
+                if condition.cell is None:
+                    raise ValueError(f"a condition of {key} names its cell")
+                for cell in condition.cells():
+                    self._known(cell, key, key)
         for cell in self.match.headers:
-            self._known(cell, "match")
+            self._known(cell, "match", "match")
         return self
 
-    def _known(self, cell: str, reader: str) -> None:
+    def _known(self, cell: str, reader: str, *place: str) -> None:
         if cell not in self.columns:
-            raise ValueError(f"{cell}, which {reader} reads, is not among the columns")
+            raise MisplacedError(
+                f"{cell}, which {reader} reads, is not among the columns{nearest(cell, self.columns)}", *place
+            )
 
 
 def _check_read(steps: Mapping[str, Any]) -> None:
@@ -363,7 +391,14 @@ def _check_read(steps: Mapping[str, Any]) -> None:
         whole = (
             {"header": ["none"]} if "names" in layer else {"names": ["a"]} if "none" in layer.get("header", ()) else {}
         )
-        ReadSpec.model_validate(whole | dict(layer))
+        try:
+            ReadSpec.model_validate(whole | dict(layer))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            step = str(problem["loc"][0]) if problem["loc"] else ""
+            if problem["type"] == "extra_forbidden":
+                raise MisplacedError(f"{step} is no reading step{nearest(step, keys_of(ReadSpec))}") from error
+            raise MisplacedError(str(problem["msg"]).removeprefix("Value error, "), step) from error
 
 
 class Profile(Strict):
@@ -394,19 +429,17 @@ class Profile(Strict):
         columns of ``feeds.yml``."""
         if not isinstance(document, dict) or "files" in document:
             return document
-        rest = {
-            key: value for key, value in document.items() if key not in ("columns", "feeds", "match", "ignore_when")
-        }
+        feeds = document.get("feeds", {})
+        feeds = feeds if isinstance(feeds, dict) else {}
+        of_files = ("columns", "feeds", "match", "ignore_when", "reject_when")
+        rest = {key: value for key, value in document.items() if key not in of_files}
         if document.get("headers") == "canonical":
-            fills = document.get("feeds", {})
             return rest | {
-                "files": {
-                    name: _canonical_file(feed, fills.get(name, {}).get("fill", {}))
-                    for name, feed in canonical_feeds().items()
-                }
+                "files": {name: _canonical_file(feed, feeds.get(name, {})) for name, feed in canonical_feeds().items()}
             }
-        own = {key: document[key] for key in ("columns", "feeds", "match", "ignore_when") if key in document}
-        primary = next((name for name, feed in document.get("feeds", {}).items() if not feed.get("derived")), "file")
+        own = {key: document[key] for key in of_files if key in document}
+        counted = (name for name, feed in feeds.items() if isinstance(feed, dict) and not feed.get("derived"))
+        primary = next(counted, "file")
         return rest | {"files": {primary: own}}
 
     @model_validator(mode="after")
@@ -415,12 +448,13 @@ class Profile(Strict):
         for kind, file in self.files.items():
             for name, spec in file.columns.items():
                 targets = list(_targets(file, name))
-                found = spec.type or _inferred(name, targets)
+                found = spec.type or _inferred(kind, name, targets)
                 for feed, column in targets:
                     if not _agrees(found, column.type):
-                        raise ValueError(
-                            f"{kind}: {name} is of the type {found} and cannot become {feed}.{column.name} "
-                            f"({column.type}); name its type, or map it"
+                        raise MisplacedError(
+                            f"{name} is of the type {found} and cannot become {feed}.{column.name} ({column.type}); "
+                            "name its type, or map it",
+                            *("files", kind, "columns", name),
                         )
                 lenient = spec.lenient or (bool(targets) and all(column.lenient for _, column in targets))
                 form = "integer" if spec.integer_id else spec.id_form
@@ -429,8 +463,8 @@ class Profile(Strict):
         return self
 
 
-def _canonical_file(feed: Feed, fill: Mapping[str, Any]) -> dict[str, Any]:
-    """A file whose headers are the names of the canonical columns."""
+def _canonical_file(feed: Feed, said: Mapping[str, Any]) -> dict[str, Any]:
+    """A file whose headers are the names of the canonical columns; what the profile says about it goes first."""
     named = "source_customer_id" if "source_customer_id" not in feed.key else None
     is_document = feed.name == "orders"
     return {
@@ -444,7 +478,13 @@ def _canonical_file(feed: Feed, fill: Mapping[str, Any]) -> dict[str, Any]:
             }
             for name, column in feed.columns.items()
         },
-        "feeds": {feed.name: {"columns": {name: name for name in feed.columns}, "fill": dict(fill)}},
+        "feeds": {
+            feed.name: {
+                "columns": {name: name for name in feed.columns} | said.get("columns", {}),
+                "fill": said.get("fill", {}),
+            }
+        },
+        "reject_when": said.get("reject_when", ()),
     }
 
 
@@ -461,10 +501,13 @@ def _targets(file: FileSpec, cell: str) -> Iterator[tuple[str, Column]]:
 _NUMBERS = ("amount", "number", "integer", "score")
 
 
-def _inferred(name: str, targets: Sequence[tuple[str, Column]]) -> ColumnType:
+def _inferred(kind: str, name: str, targets: Sequence[tuple[str, Column]]) -> ColumnType:
     kinds = {column.type for _, column in targets}
     if len(kinds - {"text"}) > 1:
-        raise ValueError(f"{name} becomes columns of several types ({', '.join(sorted(kinds))}); name its type")
+        raise MisplacedError(
+            f"{name} becomes columns of several types ({', '.join(sorted(kinds))}); name its type",
+            *("files", kind, "columns", name),
+        )
     return next(iter(kinds - {"text"}), "text")
 
 
@@ -483,10 +526,13 @@ def _check_words(kind: str, file: FileSpec) -> None:
             if not allowed:
                 continue
             for value in values:
-                said = [*(rule.value for rule in value.map), value.default, value.value]
+                said = [*(rule.value for rule in value.map), value.default or None, value.value]
                 for word in said:
                     if word is not None and word not in allowed:
-                        raise ValueError(f"{kind}: {word!r} is no value of {feed.name}.{column} ({', '.join(allowed)})")
+                        raise MisplacedError(
+                            f"{word!r} is no value of {feed.name}.{column} ({', '.join(allowed)})",
+                            *("files", kind, "feeds", name, "columns" if column in spec.columns else "fill", column),
+                        )
 
 
 def read_profile(file: Path) -> Profile:
@@ -497,19 +543,24 @@ def read_profile(file: Path) -> Profile:
     ProfileError
         If it says something that nobody reads, or that cannot be.
     """
+    text = file.read_text(encoding="utf-8")
     try:
-        return Profile.model_validate(yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER))
+        profile = Profile.model_validate(load_yaml(text))
     except yaml.MarkedYAMLError as error:
-        where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        where = line_of(error, text)
         raise ProfileError(
             f"The profile {file.name} is not readable YAML{where} ({error.problem}); correct it."
         ) from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()[:5]
-        )
+        keys = keys_of(Profile, FileSpec, MatchSpec, ReadSpec, FillDown, ColumnSpec, FeedSpec, Each, Value, Rule)
+        problems = told(error, text, keys, "a key of a profile")
         raise ProfileError(f"The profile {file.name} cannot be used: {problems}; correct it.") from error
+    if profile.system != file.stem:
+        raise ProfileError(
+            f"The profile {file.name} cannot be used: it says 'system: {profile.system}'; call the file "
+            f"{profile.system}.yml, or write 'system: {file.stem}'."
+        )
+    return profile
 
 
 @cache

@@ -272,12 +272,14 @@ def _place(landing: Path, source: str, file: str) -> tuple[Path, Path]:
     """The folder of a source, and the file in it that a delivery came from; names in the worklist are no paths."""
     folder = next((one for one in source_folders(landing)[0] if one.name == source), None)
     if folder is None:
-        raise RefusedFileError("landing has no folder for this source any more")
+        raise RefusedFileError(
+            f"there is no folder {landing / source}; put it back, or name with --landing where the exports arrive"
+        )
     for path in walk(folder):
         name = path.relative_to(folder).as_posix()
         if file == name or file.startswith(f"{name}#"):
             return folder, path
-    raise RefusedFileError("it is not in landing any more; put it back, or deliver a corrected export")
+    raise RefusedFileError(f"it is not in {folder} any more; put it back, or deliver a corrected export")
 
 
 def _corrected(picked: Picked, wishes: Iterable[_Wish], result: Replayed) -> dict[int, dict[int, list[str]]]:

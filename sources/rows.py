@@ -26,14 +26,6 @@ from sources.tables import WHITESPACE, Records
 
 __all__ = ["csv_query", "settle", "steps_needed"]
 
-TOTALS = frozenset(
-    normalise_header(word)
-    for word in (
-        *("小计", "合计", "总计", "共计", "累计", "本页小计", "本页合计", "本月合计", "本年累计", "汇总"),
-        *("total", "totals", "subtotal", "sub total", "sub-total", "grand total", "grand totals", "sum"),
-    )
-)
-
 # NUL bytes, and bytes that could not be decoded.
 _DAMAGE = re.compile("[\0\udc80-\udcff]")
 _LONE_BYTE = re.compile("[\udc80-\udcff]")
@@ -56,7 +48,7 @@ class _Steps:
     def __init__(self, plan: Plan) -> None:
         self.footers = tuple(normalise_header(text) for text in plan.read.drop_footer)
         totals = plan.read.drop_totals
-        self.totals = bool(totals)
+        self.totals = frozenset(_sum_word(word) for word in plan.read.totals) if totals else frozenset()
         named = (plan.by_name[name].position for name in totals) if isinstance(totals, tuple) else ()
         self.total_places = [place for place in named if place is not None]
         self.filled, self.within = plan.filled()
@@ -71,7 +63,7 @@ class _Steps:
         """A row that adds up others, or says the header once more."""
         if self.totals:
             cells = [row[place] for place in self.total_places if place < len(row)] or [_first(row)]
-            if any(normalise_header(cell).rstrip(":： ") in TOTALS for cell in cells):
+            if any(_sum_word(cell) in self.totals for cell in cells):
                 return True
         return self.looks_for_header and tuple(map(normalise_header, row)) in self.labels
 
@@ -92,6 +84,10 @@ class _Steps:
             return not any(row[place].strip() for place in self.filled)
         is_same = row[self.within] == above[self.within]
         return is_same and all(not row[place].strip() or row[place] == above[place] for place in self.filled)
+
+
+def _sum_word(cell: str) -> str:
+    return normalise_header(cell).rstrip(":： ")
 
 
 def _first(row: Sequence[str]) -> str:

@@ -5,8 +5,7 @@ Belongs here: the shape of that file, and reading it. Does not belong here: what
 """
 
 import codecs
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from sources.errors import RefusedFileError
 from sources.text import check_formats
+from sources.written import keys_of, line_of, load_yaml, told
 
 __all__ = [
     "Contract",
@@ -35,7 +35,6 @@ __all__ = [
     "Words",
     "listed",
     "load_settings",
-    "nearest",
 ]
 
 _UNREAD = "no file of this folder was read"
@@ -149,6 +148,9 @@ class SourceSettings(Strict):
     )
     on_refused: Literal["stop", "skip"] = Field(default="stop", description="What a refused file does to the night.")
     max_age_days: int | None = Field(default=None, ge=0, description="How old the newest export may be.")
+    direct_identifier: Literal[True] | None = Field(
+        default=None, description="E-mail addresses or phones are the ids of customers."
+    )
     guests: bool | None = Field(default=None, description="Whether a document may have no customer.")
     final_newline: Literal["required", "optional"] | None = Field(
         default=None, description="Whether files end with a line end."
@@ -176,33 +178,21 @@ def load_settings(file: Path) -> SourceSettings:
         raise RefusedFileError(f"it is a link; put the file itself there, {_UNREAD}")
     if not file.exists():
         return SourceSettings()
+    text = ""
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        document = load_yaml(text)
         if not isinstance(document, dict | None):
             raise RefusedFileError(f"it is not a list of settings such as 'currency: EUR'; correct it, {_UNREAD}")
         return SourceSettings.model_validate(document or {})
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
+        where = line_of(error, text) if isinstance(error, yaml.YAMLError) else ""
         raise RefusedFileError(f"it is not readable YAML{where}; correct it, {_UNREAD}") from error
     except ValidationError as error:
-        raise RefusedFileError(f"{_problem(error)}; correct it, {_UNREAD}") from error
-
-
-def _problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{key} is not a setting{nearest(key, SourceSettings.model_fields)}"
-    return f"{key}: {first['msg'].removeprefix('Value error, ')}"
+        keys = keys_of(SourceSettings, FileSettings, ContractSettings, Tolerance)
+        raise RefusedFileError(f"{told(error, text, keys, 'a setting')}; correct it, {_UNREAD}") from error
 
 
 def listed(names: Iterable[str]) -> str:
     """Names as they stand in a sentence."""
     return ", ".join(names)
-
-
-def nearest(wanted: str, seen: Iterable[str] | Mapping[str, Any]) -> str:
-    """The name among `seen` that was probably meant, as a part of a sentence; empty when none is close."""
-    close = difflib.get_close_matches(wanted.casefold(), list(seen), n=1, cutoff=0.5)
-    return f" (the nearest seen is {close[0]!r})" if close else ""

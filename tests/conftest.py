@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,42 @@ EXAMPLE = PROJECT / "examples" / "online_retail"
 EXPORT = EXAMPLE / "online_retail.csv.gz"
 RULES = EXAMPLE / "business.yml"
 LAST_DAY = date(2011, 12, 9)
+
+
+#: Folders and files whose tests take longest, for they run nights: begun first, they keep nobody waiting at the end.
+LONGEST_FIRST = (
+    "tests/orchestration/test_nightly.py",
+    "tests/assets/",
+    "tests/dbt/",
+    "tests/orchestration/",
+    "tests/demo/",
+    "tests/warehouse/",
+)
+#: The files of each share a night, or a build, of the session: on two workers it would run twice.
+TOGETHER = ("tests/assets/", "tests/dbt/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that take longest first."""
+
+    def place(item: pytest.Item) -> int:
+        return next((n for n, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path)), len(LONGEST_FIRST))
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker whole files, in the order of `pytest_collection_modifyitems`."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class FilesInOrder(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            own_file = super()._split_scope(nodeid)
+            return next((folder for folder in TOGETHER if nodeid.startswith(folder)), own_file)
+
+    config.option.loadscopereorder = False
+    return FilesInOrder(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,14 @@
 """The errors of this room. Each message is one sentence for a user: what is wrong, where, what to do."""
 
-__all__ = ["LockHeld", "WarehouseError"]
+__all__ = ["IdentifierKeyError", "LockHeld", "WarehouseError"]
 
 
 class WarehouseError(Exception):
     """A file, a folder or a release is not as it has to be."""
+
+
+class IdentifierKeyError(WarehouseError):
+    """The secret of the published ids cannot be used: a fault of the configuration."""
 
 
 class LockHeld(WarehouseError):  # noqa: N818 (it names what is the case, as FileExists would)

@@ -8,10 +8,10 @@ import secrets
 from string import hexdigits
 
 from warehouse.durable import write_whole
-from warehouse.errors import WarehouseError
+from warehouse.errors import IdentifierKeyError
 from warehouse.home import Home
 
-__all__ = ["KEY_VARIABLE", "hmac_pads", "identifier_key"]
+__all__ = ["KEY_VARIABLE", "existing_identifier_key", "hmac_pads", "identifier_key"]
 
 KEY_VARIABLE = "KEEPRATE_IDENTIFIER_KEY"
 """The environment variable that may hold the key instead of the home."""
@@ -37,14 +37,29 @@ def identifier_key(home: Home, given: str | None = None) -> bytes:
 
     Raises
     ------
-    WarehouseError
+    IdentifierKeyError
+        If the key is something else; the message does not repeat it.
+    """
+    key = existing_identifier_key(home, given)
+    if key is None:
+        key = secrets.token_bytes(_KEY_BYTES)
+        write_whole(home.identifier_key, key.hex() + "\n")
+    return key
+
+
+def existing_identifier_key(home: Home, given: str | None = None) -> bytes | None:
+    """Return the key of a home, or None where the first night is still to make it; see ``identifier_key``.
+
+    Raises
+    ------
+    IdentifierKeyError
         If the key is something else; the message does not repeat it.
     """
     if given:
         return _decoded(given, f"the environment variable {KEY_VARIABLE}")
     file = home.identifier_key
     if not file.exists():
-        write_whole(file, secrets.token_hex(_KEY_BYTES) + "\n")
+        return None
     return _decoded(file.read_text(encoding="utf-8", errors="replace").strip(), str(file))
 
 
@@ -66,7 +81,7 @@ def hmac_pads(key: bytes) -> tuple[str, str]:
 
 def _decoded(text: str, place: str) -> bytes:
     if len(text) != 2 * _KEY_BYTES or not set(text) <= set(hexdigits):
-        raise WarehouseError(
+        raise IdentifierKeyError(
             f"The key in {place} is not {2 * _KEY_BYTES} hexadecimal digits; restore it from a backup, "
             "or make a new one with `openssl rand -hex 32`, which changes the published ids."
         )

@@ -213,6 +213,7 @@ def _deals(on: date) -> Sheet:
         "currency": "currency",
         "net_amount": shortest("net_amount"),
         "owner_id": "rep_name",
+        "updated_at": _moment("ordered_at"),
     }
     return _sheet(
         on,

@@ -209,6 +209,7 @@ def _contacts() -> Sheet:
         "name": "nullif(concat_ws(' ', first_name, last_name), '')",
         "email": "email",
         "title": "'Buyer'",
+        "updated_at": instant("changed_at"),
     }
     consent = {"source_customer_id": cells["Id"], "purpose": "'marketing'", "at": instant("changed_at")}
     return Sheet(
@@ -282,6 +283,7 @@ def _orders() -> Sheet:
         "currency": "currency",
         "net_amount": amount("case when kind = 'refund' then -abs(net_amount) else net_amount end"),
         "owner_id": cells["OwnerId"],
+        "updated_at": instant("changed_at"),
     }
     return Sheet(
         source=SOURCE,
@@ -329,6 +331,7 @@ def _order_items() -> Sheet:
         "quantity": cells["Quantity"],
         "unit_price": cells["UnitPrice"],
         "net_amount": cells["TotalPrice"],
+        "is_deleted": yes_no("is_deleted", "true", "false"),
     }
     return Sheet(
         source=SOURCE,
@@ -346,7 +349,7 @@ def _order_items() -> Sheet:
         dirt=[
             missing_id("OrderId"),
             bad_amount("UnitPrice", "n.a. yet"),
-            soft_deleted("IsDeleted", {"is_deleted": "true"}, code="ignored"),
+            soft_deleted("IsDeleted", {"is_deleted": "true"}),
         ],
         verdict=UNCOUNTED,
     )

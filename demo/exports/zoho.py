@@ -173,6 +173,7 @@ def _contacts() -> Sheet:
         "source_customer_id": _number("accounts", "customer_no"),
         "name": "nullif(concat_ws(' ', first_name, last_name), '')",
         "email": "email",
+        "updated_at": instant("updated_at"),
     }
     consent = {
         "source_customer_id": contact["contact_id"],
@@ -233,6 +234,7 @@ def _sales_orders() -> Sheet:
         "tax_amount": amount("tax_amount"),
         "net_amount": shortest("net_amount"),
         "owner_id": _number("users", "rep_no"),
+        "updated_at": instant("ordered_at"),
     }
     return _sheet(
         "Sales_Orders",
@@ -349,6 +351,7 @@ def _cases() -> Sheet:
         "priority": "priority",
         "status": cells["Status"],
         "opened_at": instant("opened_at"),
+        "updated_at": instant("coalesce(closed_at, opened_at)"),
     }
     return _sheet(
         "Cases",

@@ -8,11 +8,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from assets import dbt_process
+from assets import dbt_process, tables
 from assets.dbt_process import PROJECT_DIR
 from orchestration.nightly import NightlyOptions, run
+from rules import dbt_vars, load
 
 AS_OF = "2024-03-31"
+
+# Two lines of one invoice, of which one cannot be read.
+INVOICES = b"""InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
+536365,85123A,HEART,6,2024-03-01 08:26:00,2.55,17850,United Kingdom
+536365,71053,LANTERN,six,2024-03-01 08:26:00,3.39,17850,United Kingdom
+"""
 
 
 @pytest.fixture
@@ -94,6 +101,29 @@ def test_every_table_and_every_test_of_dbt_reaches_dagster(generic_night, monkey
                 assert columns == [name for name, *_ in con.execute(f"describe marts.{key.path[1]}").fetchall()]
 
 
+def test_the_steps_of_a_night_share_one_parsed_project(generic_night):
+    """The project is parsed once, and built from three times."""
+    log = (generic_night.home / "build" / "dbt" / "dbt.log").read_text(encoding="utf-8")
+    assert log.count("Running with dbt=") == 4
+    assert "OK created sql table model marts.orders" in log
+    assert "debug" not in log.casefold()
+
+
+def test_a_manifest_that_could_not_be_written_does_not_pass_for_fresh(home, generic_night, monkeypatch):
+    monkeypatch.setenv("KEEPRATE_HOME", str(home))
+    process = tables.dbt_process(home, dbt_vars(load(generic_night.rules)))
+    assert process.is_fresh()
+    process.manifest_file.unlink()
+    process.manifest_file.symlink_to(home / "nowhere" / "manifest.json")
+    with pytest.raises(FileNotFoundError):
+        process.ensure_manifest()
+    process.manifest_file.unlink()
+    process.manifest_file.touch()
+    assert not process.is_fresh()
+    assert process.ensure_manifest().stat().st_size > 0
+    assert process.is_fresh()
+
+
 # What a failure of dbt means.
 
 
@@ -111,8 +141,14 @@ def test_a_currency_without_a_rate_is_refused_by_name_and_nothing_is_published(h
     # Nothing is left open, and once the rate is there the same night passes.
     with duckdb.connect(str(home / "build" / "warehouse.duckdb"), read_only=True) as con:
         assert con.execute("select count(*) from core.orders_current where currency = 'XAU'").fetchone() == (1,)
-    deliver(home, "fx_rates-2.csv", b"currency,on,rate\nXAU,2024-01-01,400\n", "shop")
-    assert run(NightlyOptions(home, None, generic_night.rules, AS_OF)).kind == "published"
+    deliver(home, "fx_rates-2.csv", b"currency,on,rate\nXAU,2024-01-01,400\nGBP,2024-01-01,9\n", "shop")
+    deliver(home, "invoices.csv", INVOICES, "online_retail")
+    outcome = run(NightlyOptions(home, None, generic_night.rules, AS_OF))
+    assert outcome.kind == "published"
+    # What a test only warns of stops nothing, and is said.
+    assert [warning.partition(": ")[0] for warning in outcome.warnings if "dbt test" in warning] == [
+        "dbt test every_order_has_all_its_lines warns for 1 document"
+    ]
     with duckdb.connect(str(home / "current" / "warehouse.duckdb"), read_only=True) as con:
         query = "select net_amount from marts.orders where source_order_id = 'X1'"
         assert [str(amount) for (amount,) in con.execute(query).fetchall()] == ["2000.0000"]

@@ -13,6 +13,9 @@ def test_a_demo_is_a_home_with_exports_and_the_truth_about_them(tmp_path: Path) 
     assert done.exit_code == Exit.DONE, done.output
     assert {entry.name for entry in home.iterdir()} == {"landing", "truth"}
     assert "shopify" in done.output
+    said = (home / "truth" / "README.md").read_text(encoding="utf-8")
+    lying_there = {entry.name for entry in (home / "truth").iterdir()} - {"README.md"}
+    assert all(f"`{name}" in said for name in lying_there), "the README explains everything beside it"
     again = CliRunner().invoke(app, ["demo", str(home), "--customers", "20"])
     assert again.exit_code == Exit.DONE, again.output
 

@@ -16,11 +16,13 @@ import pytest
 import yaml
 
 from sources import SourceDefaults, inspect
-from sources.profiles import known_profiles
+from sources.errors import ProfileError
+from sources.profiles import known_profiles, read_profile
 from sources.settings import SourceSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = (PROJECT / "docs" / "add-a-crm.md").read_text(encoding="utf-8")
+EXAMPLES = dict(zip(("florapos", "floraweb"), PAGE.split("### Refunds in a column"), strict=True))
 
 LOAD = """
 import json, sys
@@ -36,39 +38,46 @@ with duckdb.connect() as con:
     rows = {}
     for feed, columns in json.loads(sys.argv[2]).items():
         query = f"SELECT {', '.join(columns)} FROM read_parquet(?) ORDER BY record_no"
-        rows[feed] = con.execute(query, [[str(file) for file in result.feeds[feed].files]]).fetchall()
+        files = [str(file) for file in result.feeds[feed].files]
+        rows[feed] = con.execute(query, [files]).fetchall() if files else []
 counts = {one.file: (one.records, one.rejected, one.ignored) for one in result.deliveries}
-print(json.dumps({"refusals": [one.message for one in result.refusals], "counts": counts, "rows": rows}))
+refusals = [one.message for one in result.refusals]
+print(json.dumps({"refusals": refusals, "drift": result.drift, "counts": counts, "rows": rows}))
 """
 
 Tables = dict[str, tuple[list[str], list[list[str | None]]]]
 
 
-def tables() -> Tables:
-    """What the page says becomes of the files: per feed the columns and the rows."""
+def tables(system: str) -> Tables:
+    """What the page says becomes of the files of an example: per feed the columns and the rows."""
 
     def cells(line: str) -> list[str]:
         return [cell.strip() for cell in line.strip("|").split("|")]
 
     found: Tables = {}
-    for feed, first, rest, body in re.findall(r"^\| `(\w+)`: (\w+) \|(.*)\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE):
+    shown = re.findall(r"^\| `(\w+)`: (\w+) \|(.*)\n\|[-|]+\n((?:\|.*\n)+)", EXAMPLES[system], re.MULTILINE)
+    for feed, first, rest, body in shown:
         rows: list[list[str | None]] = [[cell or None for cell in cells(line)] for line in body.splitlines()]
         found[feed] = [first, *cells(rest)], rows
     return found
 
 
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def profile_of(system: str) -> str:
+    """The profile that the page shows."""
+    [profile] = re.findall(rf"```yaml\n(system: {system}\n.*?)```", PAGE, re.DOTALL)
+    return str(profile)
+
+
+def loaded_as_shown(system: str, home: Path) -> dict[str, Any]:
     """The page's files, read with the page's profile."""
-    home = tmp_path_factory.mktemp("florapos")
     shutil.copytree(PROJECT / "sources", home / "sources", ignore=shutil.ignore_patterns("__pycache__"))
-    [profile] = re.findall(r"```yaml\n(system: florapos\n.*?)```", PAGE, re.DOTALL)
-    (home / "sources" / "profiles" / "florapos.yml").write_text(profile, encoding="utf-8")
-    for name, content in re.findall(r"^`(landing/florapos/.+?)`:\n\n```csv\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE):
+    (home / "sources" / "profiles" / f"{system}.yml").write_text(profile_of(system), encoding="utf-8")
+    files = rf"^`(landing/{system}/.+?)`:\n\n```csv\n(.*?)```"
+    for name, content in re.findall(files, PAGE, re.DOTALL | re.MULTILINE):
         file = home / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content, encoding="utf-8")
-    wanted = {feed: columns for feed, (columns, _) in tables().items()} | {
+    wanted = {feed: columns for feed, (columns, _) in tables(system).items()} | {
         "rejected": ["file", "record_no", "code", "column_name", "raw_value"]
     }
     command = [sys.executable, "-c", LOAD, str(home), json.dumps(wanted)]
@@ -77,14 +86,36 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return loaded_as_shown("florapos", tmp_path_factory.mktemp("florapos"))
+
+
 def test_the_files_become_the_tables_of_the_page(loaded: dict[str, Any]) -> None:
-    assert set(tables()) == {"customers", "orders", "order_lines"}
-    assert loaded["refusals"] == []
-    assert {feed: loaded["rows"][feed] for feed in tables()} == {feed: rows for feed, (_, rows) in tables().items()}
+    shown = tables("florapos")
+    assert set(shown) == {"customers", "orders", "order_lines"}
+    assert loaded["refusals"] == loaded["drift"] == []
+    assert {feed: loaded["rows"][feed] for feed in shown} == {feed: rows for feed, (_, rows) in shown.items()}
+
+
+def test_refunds_in_a_column_become_documents_and_buyers_customers(tmp_path: Path) -> None:
+    loaded, shown = loaded_as_shown("floraweb", tmp_path), tables("floraweb")
+    assert set(shown) == {"orders", "customers"}
+    assert loaded["refusals"] == loaded["drift"] == []
+    assert {feed: loaded["rows"][feed] for feed in shown} == {feed: rows for feed, (_, rows) in shown.items()}
+
+
+def test_a_mistake_in_the_profile_is_told_as_the_page_says(tmp_path: Path) -> None:
+    [sentence] = re.findall(r"`(The profile\sflorapos\.yml cannot be used: .*?)`", PAGE, re.DOTALL)
+    wrong = profile_of("florapos").replace("source_customer_id: Client No", "source_customer: Client No", 1)
+    (tmp_path / "florapos.yml").write_text(wrong, encoding="utf-8")
+    with pytest.raises(ProfileError) as caught:
+        read_profile(tmp_path / "florapos.yml")
+    assert str(caught.value) == " ".join(sentence.split())
 
 
 def test_the_records_are_counted_as_the_page_says(loaded: dict[str, Any]) -> None:
-    [shown] = re.findall(r"records   (\d): (\d) loaded, (\d) rejected, (\d) ignored", PAGE)
+    [shown] = re.findall(r"records   (\d): (\d) readable, (\d) rejected, (\d) ignored", PAGE)
     records, _, rejected, ignored = map(int, shown)
     assert loaded["counts"] == {
         "clients_2026-11-02.csv": [2, 0, 0],

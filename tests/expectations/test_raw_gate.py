@@ -141,10 +141,30 @@ def test_the_worst_delivery_is_named_and_the_others_are_counted(con: duckdb.Duck
     result = judge(con)
     assert result.lines() == [
         "raw gate: raw.deliveries.rejected: "
-        "50.0% of the records of orders_3.csv are rejected, and 2 more deliveries have too many; "
+        "50 of 100 records of orders_3.csv are rejected (50.0%), and 2 more deliveries have too many; "
         "allowed: 20.0% of a delivery, or 20 records. "
         "Read the rejected records, then correct the export or the source's column mapping."
     ]
+
+
+@pytest.mark.parametrize(
+    ("records", "rejected", "observed"),
+    [
+        (100_000, 0, "0 of 100,000 records of orders_2.csv are rejected (0.0%)"),
+        (100_000, 1, "1 of 100,000 records of orders_1.csv are rejected (less than 0.1%)"),
+        (100_000, 100, "100 of 100,000 records of orders_1.csv are rejected (0.1%)"),
+        # Few enough to be let through, whatever their share.
+        (20, 10, "10 of 20 records of orders_1.csv are rejected (50.0%)"),
+        (0, 0, "0 of 100 records of orders_2.csv are rejected (0.0%)"),
+    ],
+)
+def test_rejects_that_are_let_through_are_told_as_what_they_are(
+    con: duckdb.DuckDBPyConnection, records: int, rejected: int, observed: str
+) -> None:
+    deliver(con, 1, records=records, rejected=rejected)
+    deliver(con, 2, records=records or 100)
+    found = outcome(judge(con), "rejected_share")
+    assert (found.status, found.observed) == ("passed", observed)
 
 
 def test_the_newest_delivery_is_compared_with_the_usual_size(con: duckdb.DuckDBPyConnection) -> None:

@@ -412,10 +412,22 @@ def test_inspect_tells_how_a_file_would_be_read(tmp_path: Path) -> None:
     told = in_one_piece(answer.output)
     assert "generic, orders → orders (told by name and headers; 75% of its columns are known)" in told
     assert "encoding utf-8" in told
-    assert "net_amount net_amount" in told
+    assert "header read as becomes" in told
+    assert "net_amount net_amount net_amount" in told
     assert "unmapped colour" in told
-    assert "records 2: 1 loaded, 1 rejected, 0 ignored" in told
+    assert "records 2: 1 readable, 1 rejected, 0 ignored" in told
     assert "record 2, bad_date in ordered_at: 'tomorrow'" in told
+    assert "first orders: order_id 1 · ordered_at 2024-01-01T04:00:00Z · status completed · kind sale" in told
+
+
+def test_inspect_tells_what_words_mean_and_which_are_unknown(tmp_path: Path) -> None:
+    file = tmp_path / "olist" / "olist_orders.csv"
+    file.parent.mkdir()
+    header = "order_id,customer_id,order_status,order_purchase_timestamp"
+    file.write_text(f"{header}\n1,7,delivered,2018-01-01\n2,7,parked,2018-01-01\n")
+    told = in_one_piece(keeprate("inspect", file).output)
+    assert "words order_status → orders.status: 'parked' 1× unknown, 'delivered' 1× completed" in told
+    assert "unusual the column 'order_status' has words that the profile does not know: 'parked' 1×" in told
 
 
 def test_inspect_says_why_a_file_cannot_be_read_and_suggests_how_it_could(tmp_path: Path) -> None:
@@ -428,8 +440,42 @@ def test_inspect_says_why_a_file_cannot_be_read_and_suggests_how_it_could(tmp_pa
     suggestion = keeprate("inspect", "--suggest", file)
     assert suggestion.exit_code == Exit.DONE
     (file.parent / "source.yml").write_text(suggestion.stdout + 'dates: ["%d/%m/%Y"]\n', encoding="utf-8")
-    assert "records 1: 1 loaded, 0 rejected, 0 ignored" in in_one_piece(keeprate("inspect", file).output)
+    assert "records 1: 1 readable, 0 rejected, 0 ignored" in in_one_piece(keeprate("inspect", file).output)
 
 
 def test_inspect_of_a_file_that_is_not_there_is_misuse(tmp_path: Path) -> None:
     assert keeprate("inspect", tmp_path / "none.csv").exit_code == Exit.MISUSE
+
+
+@pytest.mark.parametrize("key", ["not a key", "5e" * 31, "5g" * 32])
+def test_a_secret_that_is_none_is_told_before_the_night_begins(
+    home: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("KEEPRATE_IDENTIFIER_KEY", key)
+    answer = keeprate("run", "--home", home)
+    assert answer.exit_code == Exit.MISUSE
+    assert answer.stdout == ""
+    [line] = answer.stderr.splitlines()
+    assert line.startswith(
+        "keeprate: The key in the environment variable KEEPRATE_IDENTIFIER_KEY is not 64 hexadecimal digits;"
+    )
+    assert key not in line
+    assert not Home(home).build_file.exists()
+
+
+def test_replay_says_where_it_looked_for_the_exports(home: Path, tmp_path: Path) -> None:
+    worklist = tmp_path / "rejected_records.csv"
+    worklist.write_text(
+        "source,file,delivery_id,feed,record_no,column_name,corrected_value\nshop,orders.csv,0,orders,1,net_amount,1\n"
+    )
+    Home(home).prepare()
+    answer = keeprate("replay", worklist, "--home", home)
+    assert answer.exit_code == Exit.REFUSED
+    assert f"there is no folder {home / 'landing' / 'shop'}; put it back, or name with --landing" in answer.output
+    Home(home).landing.rmdir()
+    answer = keeprate("replay", worklist, "--home", home)
+    assert answer.exit_code == Exit.MISUSE
+    assert f"The folder {home / 'landing'} does not exist; name another one with --landing." in answer.output
+    answer = keeprate("replay", worklist, "--home", home, "--landing", tmp_path / "elsewhere")
+    assert answer.exit_code == Exit.MISUSE
+    assert f"The folder {tmp_path / 'elsewhere'} does not exist; name another one with --landing." in answer.output

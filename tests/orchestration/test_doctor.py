@@ -8,12 +8,13 @@ import pytest
 from orchestration import doctor, instance
 from orchestration.doctor import Finding, Setup
 from warehouse.home import Home
+from warehouse.identifiers import identifier_key
 from warehouse.lock import RunLock
 
 
 @pytest.fixture
 def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
-    for variable in (*instance.environment(tmp_path), "KEEPRATE_NOTIFY_URLS"):
+    for variable in (*instance.environment(tmp_path), "KEEPRATE_NOTIFY_URLS", "KEEPRATE_IDENTIFIER_KEY"):
         monkeypatch.setenv(variable, "")
     home = Home(tmp_path / "home")
     home.prepare()
@@ -73,6 +74,40 @@ def test_folders_open_to_other_accounts_are_noticed(setup: Setup) -> None:
     raw, opened = wrong(list(doctor.check_permissions(setup)))
     assert "raw is open to other accounts (0755)" in raw
     assert "churn_alert.csv is open to other accounts (0644)" in opened
+
+
+def test_a_secret_that_others_can_read_is_noticed(setup: Setup) -> None:
+    key = Home(setup.home).identifier_key
+    identifier_key(Home(setup.home))
+    assert wrong(list(doctor.check_permissions(setup))) == []
+    key.chmod(0o640)
+    (line,) = wrong(list(doctor.check_permissions(setup)))
+    assert f"{key} is open to other accounts (0640)" in line
+
+
+def test_a_secret_that_is_none_is_noticed_and_not_shown(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    (finding,) = doctor.check_identifier_key(setup)
+    assert finding.ok
+    assert "does not exist yet" in finding.what
+    key = Home(setup.home).identifier_key
+    assert not key.exists()
+
+    identifier_key(Home(setup.home))
+    (finding,) = doctor.check_identifier_key(setup)
+    assert finding.ok
+    assert str(key) in finding.what
+    key.write_text("no key", encoding="utf-8")
+    (line,) = wrong(list(doctor.check_identifier_key(setup)))
+    assert f"The key in {key} is not 64 hexadecimal digits" in line
+
+    monkeypatch.setenv("KEEPRATE_IDENTIFIER_KEY", "5e" * 32)
+    (finding,) = doctor.check_identifier_key(setup)
+    assert finding.ok
+    assert "the environment variable KEEPRATE_IDENTIFIER_KEY" in finding.what
+    monkeypatch.setenv("KEEPRATE_IDENTIFIER_KEY", "secret")
+    (line,) = wrong(list(doctor.check_identifier_key(setup)))
+    assert "KEEPRATE_IDENTIFIER_KEY is not 64 hexadecimal digits" in line
+    assert "secret" not in line
 
 
 def test_a_file_outside_of_a_source_is_noticed(setup: Setup) -> None:

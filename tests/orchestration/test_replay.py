@@ -1,6 +1,7 @@
 """From the worklist of a release, by way of the command, to the next release. All figures are worked out by hand."""
 
 import csv
+import logging
 from decimal import Decimal
 
 import duckdb
@@ -27,6 +28,17 @@ O1,P2,two,3.00,6.00
 ANSWERS = {("orders.csv", "2"): "C2", ("orders.csv", "3"): "O3", ("order_lines.csv", "2"): "2"}
 
 
+class Log(logging.Handler):
+    """Keeps what the night tells."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
 def ask(home, query):
     with duckdb.connect(str(home / "current" / "warehouse.duckdb"), read_only=True) as con:
         return con.execute(query).fetchall()
@@ -39,7 +51,10 @@ def worklist(home):
 
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory, night, deliver):
-    """A home after two nights, between which an administrator corrected three of four rejected records."""
+    """A home after two nights, between which an administrator corrected three of four rejected records.
+
+    Also the worklist between them, what the commands said, and the outcome and the log of the second night.
+    """
     home = tmp_path_factory.mktemp("replay") / "home"
     deliver(home, "source.yml", b"system: generic\ndeliveries: full\n", "shop")
     for feed, text in {"customers": CUSTOMERS, "orders": ORDERS, "order_lines": ORDER_LINES}.items():
@@ -55,13 +70,21 @@ def replayed(tmp_path_factory, night, deliver):
     commands = [
         CliRunner().invoke(app, ["replay", str(file), "--home", str(home), "--config", str(RULES)]) for _ in range(2)
     ]
-    outcome = night(home, "2024-01-31")
+    log = Log()
+    logger = logging.getLogger("keeprate")
+    logger.addHandler(log)
+    logger.setLevel(logging.INFO)
+    try:
+        outcome = night(home, "2024-01-31")
+    finally:
+        logger.setLevel(logging.NOTSET)
+        logger.removeHandler(log)
     assert outcome.kind == "published", outcome.reasons
-    return home, before, commands
+    return home, before, commands, outcome, log.lines
 
 
 def test_the_worklist_names_what_to_correct_and_where(replayed):
-    _, before, _ = replayed
+    before = replayed[1]
     assert [(row["file"], row["record_no"], row["code"], row["column_name"]) for row in before] == [
         ("order_lines.csv", "2", "bad_amount", "quantity"),
         ("orders.csv", "2", "orphan_customer", "source_customer_id"),
@@ -72,7 +95,7 @@ def test_the_worklist_names_what_to_correct_and_where(replayed):
 
 
 def test_the_command_says_what_it_wrote_and_writes_it_once(replayed):
-    home, _, (first, second) = replayed
+    home, _, (first, second), *_ = replayed
     assert first.exit_code == 0, first.output
     assert "landing/shop/orders.corrected-" in first.output
     assert "The next run loads them." in first.output
@@ -82,7 +105,7 @@ def test_the_command_says_what_it_wrote_and_writes_it_once(replayed):
 
 
 def test_the_next_release_has_the_corrected_records(replayed):
-    home, _, _ = replayed
+    home = replayed[0]
     assert ask(
         home,
         "select source_order_id, orders.net_amount_orig, count(order_lines.order_id) from marts.orders "
@@ -92,7 +115,7 @@ def test_the_next_release_has_the_corrected_records(replayed):
 
 def test_a_corrected_record_stays_in_the_account_of_its_file(replayed):
     """The orphan has become a row that its correction replaced; the others were rejected on sight and stay so."""
-    home, _, _ = replayed
+    home = replayed[0]
     accounts = ask(
         home,
         "select split_part(file, '.corrected-', 1), records, loaded, duplicates, excluded, rejected "
@@ -118,11 +141,24 @@ def test_a_corrected_record_stays_in_the_account_of_its_file(replayed):
 
 
 def test_only_open_records_are_on_the_next_worklist(replayed):
-    home, _, _ = replayed
+    home = replayed[0]
     assert [(row["file"], row["record_no"]) for row in worklist(home)] == [("orders.csv", "4")]
 
 
+def test_the_summary_of_the_night_counts_rows_as_its_log_does(replayed):
+    *_, outcome, lines = replayed
+    logged = {}
+    for line in lines:
+        name, _, rest = line.partition(": ")
+        if " rows, " in rest or " records, " in rest:
+            logged[name] = int(rest.split()[0].replace(",", ""))
+    counted = {step.name: step.rows for step in outcome.steps if step.rows is not None}
+    assert len(counted) > 6
+    assert {name: logged.get(name) for name in counted} == counted
+
+
 def test_a_file_that_is_no_worklist_is_misuse(tmp_path):
+    (tmp_path / "landing").mkdir()
     file = tmp_path / "orders.csv"
     file.write_text("order_id\nO1\n")
     done = CliRunner().invoke(app, ["replay", str(file), "--home", str(tmp_path), "--config", str(RULES)])

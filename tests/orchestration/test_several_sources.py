@@ -221,11 +221,14 @@ def test_what_was_rejected_is_counted_and_its_owner_is_told_what_to_do(first_nig
     assert "correct it" in product
 
 
-def test_a_feed_that_nobody_delivers_is_not_available(first_night, tmp_path, night, deliver):
+def test_a_feed_that_nobody_delivers_is_not_available(first_night):
     _, found = first_night
     assert dict(found["feeds"])["order_lines"] == "not_available"
     assert sum(availability == "available" for _, availability in found["feeds"]) == 19
 
+
+@pytest.mark.slow
+def test_whoever_has_a_ticket_is_a_customer_where_nobody_delivers_customers(tmp_path, night, deliver):
     home = tmp_path / "home"
     deliver(home, "source.yml", b"system: generic\n", "desk")
     deliver(home, "tickets.csv", DESK["tickets"][0].encode(), "desk")
@@ -233,7 +236,6 @@ def test_a_feed_that_nobody_delivers_is_not_available(first_night, tmp_path, nig
 
     assert outcome.kind == "published", outcome.reasons
     assert ask(home, "select feed from marts.feeds where availability = 'available'") == [("tickets",)]
-    # Without a customers feed whoever has a ticket is a customer.
     identities = ask(home, "select source_customer_id, customer_id from marts.customer_identities order by all")
     assert identities == [("K", customer_id("desk", "K")), ("X", customer_id("desk", "X"))]
     assert ask(home, "select orders from marts.customers") == [(0,), (0,)]
