@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     import dagster as dg
 
 SETTINGS = Path(__file__).resolve().parents[1] / "dagster.yaml"
-"""The settings every home receives a copy of."""
+"""The settings every home receives a copy of, with `_STORAGE` added."""
+
+# Not among the settings: where no DAGSTER_HOME is set, Dagster reads them from the folder it is started in.
+_STORAGE = """
+# Where Dagster would keep runs and events by itself, in the same files.
+storage:
+  custom:
+    module: orchestration.storage
+    class: Storage
+    config:
+      base_dir: {env: DAGSTER_HOME}
+"""
 
 PROCESS_TAG = "keeprate/pid"
 """Run tag naming the process that executes a run: ``<pid>`` or ``<pid>@<start time>``."""
@@ -57,7 +68,7 @@ def prepare(home: Path) -> None:
     Home(home).prepare()
     if not settings_in_force(home):
         copy = folder / f".dagster.yaml.{os.getpid()}"
-        copy.write_bytes(SETTINGS.read_bytes())
+        copy.write_bytes(_settings())
         # A daemon may be reading the old file at this moment.
         copy.replace(folder / SETTINGS.name)
     os.environ.update(environment(home))
@@ -66,7 +77,11 @@ def prepare(home: Path) -> None:
 def settings_in_force(home: Path) -> bool:
     """Whether the settings of ``home`` are the project's, byte for byte."""
     copy = dagster_home(home) / SETTINGS.name
-    return copy.is_file() and copy.read_bytes() == SETTINGS.read_bytes()
+    return copy.is_file() and copy.read_bytes() == _settings()
+
+
+def _settings() -> bytes:
+    return SETTINGS.read_bytes() + _STORAGE.encode()
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:

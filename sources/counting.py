@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 __all__ = ["EvenRecords"]
 
-_QUOTE, _LINE_END = b'"'[0], b"\n"[0]
+_QUOTE, _LINE_END, _BLANK, _TAB = b'"\n \t'
 
 Marks = NDArray[np.uint8]
 
@@ -37,6 +37,7 @@ class EvenRecords:
         self._records = 0
         self._delimiters_since = 0
         self._is_quoted = False
+        self._is_clean = True
         self._last = _LINE_END
 
     def add(self, block: bytes) -> None:
@@ -54,11 +55,17 @@ class EvenRecords:
             return self._records
         return self._records + 1 if self._delimiters_since + 1 == self._fields else None
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether all of it is ASCII without quotes, and no blank stands at the end of a field."""
+        return self._is_clean and self._last != _BLANK
+
     def _count(self, block: bytes) -> bool:
         content = np.frombuffer(block, dtype=np.uint8)
         if not content.size:
             return True
         is_mark = (content == self._delimiter) | (content == _LINE_END)
+        self._is_clean = self._is_clean and self._seems_clean(block, content, is_mark)
         if self._is_quoted or self._last == _QUOTE or b'"' in block:
             is_quote = content == _QUOTE
             places = np.flatnonzero(is_quote)
@@ -69,6 +76,11 @@ class EvenRecords:
             self._is_quoted ^= bool(places.size % 2)
         self._last = int(content[-1])
         return self._add_marks(content[is_mark])
+
+    def _seems_clean(self, block: bytes, content: Marks, is_mark: NDArray[np.bool_]) -> bool:
+        if not block.isascii() or b'"' in block or (b"\t" in block and self._delimiter != _TAB):
+            return False
+        return not (self._last == _BLANK and is_mark[0]) and not ((content[:-1] == _BLANK) & is_mark[1:]).any()
 
     def _are_in_place(self, content: Marks, quotes: NDArray[np.intp]) -> bool:
         """Whether every quote that opens follows a field's start, and every one that closes is followed by its end.

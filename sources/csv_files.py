@@ -51,12 +51,15 @@ class _Staged:
         Whether the last line has its end.
     records : int or None
         Records in it, the header among them, where all are beyond doubt.
+    is_clean : bool
+        Whether it is known to be ASCII without quotes and without blanks at the ends of fields.
     """
 
     path: Path
     lines: int
     ends_with_newline: bool
     records: int | None
+    is_clean: bool
 
 
 def csv_head(member: Member, limits: Limits, encoding: str | None = None) -> TextHead:
@@ -158,11 +161,11 @@ def _stage(member: Member, target: Path, delivery_id: str, encoding: str, plan: 
     lines = 0
     since_newline = 0
     last = b""
-    # Hashing and counting go on beside reading and writing.
+    # Hashing, counting and writing go on beside reading and decoding.
     with target.open("wb") as copy, ThreadPoolExecutor(1) as beside:
-        under_way: list[Future[None]] = []
+        under_way: list[Future[object]] = []
 
-        def hand_over(task: Callable[[bytes], None], piece: bytes) -> None:
+        def hand_over(task: Callable[[bytes], object], piece: bytes) -> None:
             while len(under_way) >= _WAITING:
                 under_way.pop(0).result()
             under_way.append(beside.submit(task, piece))
@@ -183,16 +186,17 @@ def _stage(member: Member, target: Path, delivery_id: str, encoding: str, plan: 
                     f"a line near line {lines + 1} is longer than {limits.line_bytes >> 20} MB; export it again"
                 )
             last = piece[-1:] or last
-            copy.write(piece)
+            hand_over(copy.write, piece)
         for task in under_way:
             task.result()
     if total.hexdigest() != delivery_id:
         raise RefusedFileError("it changed while it was being read; run again when it is complete")
-    return _Staged(target, lines, last == b"\n", counting.count() if counting is not None else None)
+    records, is_clean = (counting.count(), counting.is_clean) if counting is not None else (None, False)
+    return _Staged(target, lines, last == b"\n", records, is_clean)
 
 
 _WAITING = 4
-"""So many pieces may wait to be hashed or counted."""
+"""So many pieces may wait to be hashed, counted or written."""
 
 
 def _counted(staged: _Staged, plan: Plan) -> Records:
@@ -202,7 +206,7 @@ def _counted(staged: _Staged, plan: Plan) -> Records:
     # Where every record is one line, the file can be read in parallel without doubt.
     one_line_each = staged.lines + (not staged.ends_with_newline) == staged.records
     query = csv_query(staged.path, len(plan.header.labels), plan.read.delimiter, parallel=one_line_each)
-    return Records(query, staged.records - 1, is_numbered=False)
+    return Records(query, staged.records - 1, is_numbered=False, is_clean=staged.is_clean)
 
 
 def _settled(staged: _Staged, plan: Plan) -> Records:

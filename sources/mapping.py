@@ -86,12 +86,15 @@ def _value(cell: Cell) -> str:
     return "CAST(NULL AS VARCHAR)" if cell.position is None else f"v{cell.position}"
 
 
-def plain_conditions(plan: Plan) -> dict[int, str]:
-    """Per place of a column that may be so: when a cell ``c<position>`` is in its canonical spelling already."""
-    found = {position: is_plain(f"c{position}", "text") for position in plan.unmapped}
+def plain_conditions(plan: Plan, *, is_clean: bool) -> dict[int, str]:
+    """Per place of a column that may be so: when a cell ``c<position>`` is in its canonical spelling already.
+
+    `is_clean` says that all are ASCII without blanks at their ends.
+    """
+    found = {position: is_plain(f"c{position}", "text", is_clean=is_clean) for position in plan.unmapped}
     for cell in plan.cells:
         if cell.position is not None and not (cell.words or cell.separator or cell.prefix or cell.decimal_comma):
-            found[cell.position] = is_plain(f"c{cell.position}", cell.type, cell.id_form)
+            found[cell.position] = is_plain(f"c{cell.position}", cell.type, cell.id_form, is_clean=is_clean)
     return {position: condition for position, condition in found.items() if condition is not None}
 
 

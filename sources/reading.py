@@ -572,7 +572,7 @@ def _spell(con: duckdb.DuckDBPyConnection, records: Records, how: Plan) -> str:
             f"two readers disagree about it ({found} and {expected} records): a quote inside a text is "
             "probably not doubled; export it again"
         )
-    plain = _plain(con, how)
+    plain = _plain(con, records, how)
     # The rows of the table stand in the order of the records.
     numbered = "*" if records.is_numbered else "rowid + 1 AS record_no, *"
     query = spelled_query(f"SELECT {numbered} FROM {_WRITTEN}", how, plain)
@@ -584,9 +584,9 @@ def _spell(con: duckdb.DuckDBPyConnection, records: Records, how: Plan) -> str:
     return SPELLED
 
 
-def _plain(con: duckdb.DuckDBPyConnection, how: Plan) -> frozenset[int]:
+def _plain(con: duckdb.DuckDBPyConnection, records: Records, how: Plan) -> frozenset[int]:
     """Places of the columns of which every value is in its canonical spelling already."""
-    conditions = plain_conditions(how)
+    conditions = plain_conditions(how, is_clean=records.is_clean)
     if not conditions:
         return frozenset()
     every = ", ".join(f"coalesce(bool_and({condition}), true)" for condition in conditions.values())

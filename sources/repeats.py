@@ -82,9 +82,15 @@ def _contradictions(
 
     Rows are grouped and compared by hashes: a key of eight bytes costs a fraction of one of text.
     """
+    key = f"hash({', '.join(_group(feed))})"
+    # Most files repeat no key, which sorting the hashes shows in a quarter of the time of grouping.
+    keys = con.execute(f"SELECT {key} AS key {_rows(draft, feed)}").fetchnumpy()["key"]
+    keys.sort()
+    if not (keys[1:] == keys[:-1]).any():
+        return 0, None
     said = ", ".join(name(column) for column in columns)
     groups = (
-        f"SELECT min(record_no) AS first {_rows(draft, feed)} GROUP BY hash({', '.join(_group(feed))}) "
+        f"SELECT min(record_no) AS first {_rows(draft, feed)} GROUP BY {key} "
         f"HAVING min(hash({said})) <> max(hash({said}))"
     )
     [(count, first)] = ask(con, f"SELECT count(*), min(first) FROM ({groups})")

@@ -109,6 +109,8 @@ class Records:
     is_numbered : bool
         Whether ``record_no`` is the record's number. Otherwise the number is the record's place among all, which
         is cheaper to see when they are written: numbering them while they are read takes their turn from them.
+    is_clean : bool
+        Whether no cell holds anything but ASCII, or ends with a blank, as far as whoever counted them knows.
     """
 
     query: str
@@ -117,3 +119,4 @@ class Records:
     misshapen: list[tuple[int, str]] = field(default_factory=list)
     encoding: str | None = None
     is_numbered: bool = True
+    is_clean: bool = False

@@ -17,7 +17,6 @@ EXPORT = EXAMPLE / "online_retail.csv.gz"
 RULES = EXAMPLE / "business.yml"
 LAST_DAY = date(2011, 12, 9)
 
-
 #: Folders and files whose tests take longest, for they run nights: begun first, they keep nobody waiting at the end.
 LONGEST_FIRST = (
     "tests/orchestration/test_nightly.py",

@@ -73,12 +73,12 @@ class Export:
 
     @cached_property
     def invoices(self) -> pd.DataFrame:
-        """One row per invoice: C is a refund, A an adjustment, and without a worth it counts as neither."""
+        """One row per invoice: C or a total below zero is a refund; A, an adjustment, and no worth count as neither."""
         groups = self.lines.groupby("number", sort=True)
         assert (groups["customer"].nunique() == 1).all(), "an invoice has one customer or none"
         found = groups.agg(customer=("customer", "first"), at=("at", "min"), milli=("milli", "sum")).reset_index()
         letter = found["number"].str[0]
-        found["kind"] = np.where(letter == "C", "refund", "sale")
+        found["kind"] = np.where((letter == "C") | (found["milli"] < 0), "refund", "sale")
         found["valid"] = (letter != "A") & np.where(letter == "C", found["milli"] < 0, found["milli"] > 0)
         # The times of the file are local, and so is the business day.
         found["day"] = found["at"].dt.normalize()

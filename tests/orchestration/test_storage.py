@@ -43,6 +43,11 @@ def test_the_settings_name_this_storage(instance: dg.DagsterInstance) -> None:
     assert isinstance(instance.event_log_storage, EventLog)
 
 
+def test_a_command_without_a_home_needs_none_for_the_projects_settings() -> None:
+    """``dagster definitions validate`` without DAGSTER_HOME reads the project's own file."""
+    assert "DAGSTER_HOME}" not in instances.SETTINGS.read_text(encoding="utf-8")
+
+
 def test_the_private_names_of_dagster_exist() -> None:
     assert list(inspect.signature(SqliteEventLogStorage._connect).parameters) == ["self", "shard"]
     assert list(inspect.signature(SqliteEventLogStorage._initdb).parameters) == ["self", "engine", "for_index_shard"]

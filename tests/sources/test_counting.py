@@ -72,3 +72,25 @@ def test_whatever_is_counted_a_strict_reader_counts_too(text, size):
     elif text and _widths(text) == [2] * len(_widths(text) or [0]):
         # What is left to the strict reader although it is even: quotes where RFC 4180 has none.
         assert '"' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "is_clean"),
+    [
+        ("a,b\n1,2 3\n", True),
+        ("a,b\n 1,2\n", True),
+        ("a,b\n1 ,2\n", False),
+        ("a,b\n1,2 \n", False),
+        ("a,b\n1,2 ", False),
+        ("a,b\n1,2\t\n", False),
+        ('a,b\n"1 ",2\n', False),
+        ("a,b\n1,é\n", False),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_what_may_have_a_blank_at_its_end_is_not_clean(text, is_clean, size):
+    counting = EvenRecords(",", 2)
+    content = text.encode()
+    for start in range(0, len(content), size):
+        counting.add(content[start : start + size])
+    assert counting.is_clean == is_clean
