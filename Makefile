@@ -30,7 +30,7 @@ dev: setup  ## Open the asset graph at http://127.0.0.1:3000 (stop with Ctrl-C)
 	$(BIN)/keeprate dev --home $(HOME_DIR) --config $(EXAMPLE)/business.yml
 
 test: setup  ## Run the fast tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-slow: setup  ## Run the long tests: random kills, many nights, a browser
 	$(BIN)/python -m pytest -m slow

@@ -1,7 +1,7 @@
 """Where Dagster keeps runs and events: its own SQLite files, whose event log does not start anew at every event.
 
 Belongs here: how the files are opened, and the private names of Dagster that this needs. Does not belong here: where
-they lie (``dagster.yaml``), or what they hold.
+they lie (``instance.py``), or what they hold.
 
 Dagster's event log opens a database for every statement, compiles the statement, and closes the database again, which
 makes SQLite move its log into the file: some two thousand times in a night, a fifth of the processor time of a small
@@ -77,5 +77,5 @@ class Storage(DagsterSqliteStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> Self:
-        """Open the storage that ``dagster.yaml`` names."""
+        """Open the storage that the settings of a home name."""
         return cls.from_local(inst_data=inst_data, **config_value)

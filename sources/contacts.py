@@ -160,7 +160,11 @@ def with_contacts(con: duckdb.DuckDBPyConnection, spelled: str, plan: "Plan", de
 
 def _spellings(texts: Iterable[str], is_phone: bool, country: str | None) -> list[tuple[str, str]]:
     spelled = ((text, canonical_phone(text, country) if is_phone else canonical_email(text)) for text in texts)
-    return [(text, canonical) for text, canonical in spelled if canonical is not None and not is_nobodys(canonical)]
+    return [
+        (text, canonical)
+        for text, canonical in spelled
+        if canonical is not None and (is_phone or not is_nobodys(canonical))
+    ]
 
 
 def _write(con: duckdb.DuckDBPyConnection, spellings: list[tuple[str, str]], target: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from sources.errors import RefusedFileError
 
-__all__ = ["Header", "Shape", "fits", "headers", "is_blank", "normalise_header"]
+__all__ = ["Header", "Shape", "fits", "headers", "is_blank", "normalise_header", "normalise_label"]
 
 Shape = Literal["plain", "merged", "keyed", "none"]
 
@@ -26,6 +26,11 @@ def normalise_header(text: str) -> str:
     """
     plain = _plain(text)
     return plain.strip("*").strip() or plain
+
+
+def normalise_label(text: str) -> str:
+    """The form in which words in front of a sum are compared, such as "Total:"."""
+    return normalise_header(text).rstrip(":： ")
 
 
 def _plain(text: str) -> str:

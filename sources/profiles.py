@@ -22,6 +22,8 @@ from sources.text import IdForm
 from sources.written import MisplacedError, keys_of, line_of, load_yaml, nearest, told
 
 __all__ = [
+    "NUMBERS",
+    "TOTALS",
     "ColumnSpec",
     "Condition",
     "Each",
@@ -498,7 +500,8 @@ def _targets(file: FileSpec, cell: str) -> Iterator[tuple[str, Column]]:
                     yield feed.name, feed.columns[column]
 
 
-_NUMBERS = ("amount", "number", "integer", "score")
+NUMBERS = ("amount", "number", "integer", "score")
+"""The column types that are written in digits."""
 
 
 def _inferred(kind: str, name: str, targets: Sequence[tuple[str, Column]]) -> ColumnType:
@@ -514,7 +517,7 @@ def _inferred(kind: str, name: str, targets: Sequence[tuple[str, Column]]) -> Co
 def _agrees(cell: ColumnType, column: ColumnType) -> bool:
     if column == "text" or cell == column:
         return True
-    return (cell in _NUMBERS and column in _NUMBERS) or (column == "id" and cell in ("email", "phone"))
+    return (cell in NUMBERS and column in NUMBERS) or (column == "id" and cell in ("email", "phone"))
 
 
 def _check_words(kind: str, file: FileSpec) -> None:

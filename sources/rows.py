@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sources.errors import RefusedFileError
-from sources.headers import is_blank, normalise_header
+from sources.headers import is_blank, normalise_header, normalise_label
 from sources.planning import Plan
 from sources.sql import literal
 from sources.tables import WHITESPACE, Records
@@ -48,7 +48,7 @@ class _Steps:
     def __init__(self, plan: Plan) -> None:
         self.footers = tuple(normalise_header(text) for text in plan.read.drop_footer)
         totals = plan.read.drop_totals
-        self.totals = frozenset(_sum_word(word) for word in plan.read.totals) if totals else frozenset()
+        self.totals = frozenset(map(normalise_label, plan.read.totals)) if totals else frozenset()
         named = (plan.by_name[name].position for name in totals) if isinstance(totals, tuple) else ()
         self.total_places = [place for place in named if place is not None]
         self.filled, self.within = plan.filled()
@@ -63,7 +63,7 @@ class _Steps:
         """A row that adds up others, or says the header once more."""
         if self.totals:
             cells = [row[place] for place in self.total_places if place < len(row)] or [_first(row)]
-            if any(_sum_word(cell) in self.totals for cell in cells):
+            if any(normalise_label(cell) in self.totals for cell in cells):
                 return True
         return self.looks_for_header and tuple(map(normalise_header, row)) in self.labels
 
@@ -84,10 +84,6 @@ class _Steps:
             return not any(row[place].strip() for place in self.filled)
         is_same = row[self.within] == above[self.within]
         return is_same and all(not row[place].strip() or row[place] == above[place] for place in self.filled)
-
-
-def _sum_word(cell: str) -> str:
-    return normalise_header(cell).rstrip(":： ")
 
 
 def _first(row: Sequence[str]) -> str:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import yaml
 
 from sources.feeds import ColumnType, canonical_feeds
-from sources.headers import is_blank, normalise_header
-from sources.profiles import TOTALS, Profile, feed_by_name, known_profiles
+from sources.headers import is_blank, normalise_header, normalise_label
+from sources.profiles import NUMBERS, TOTALS, Profile, feed_by_name, known_profiles
 
 if TYPE_CHECKING:
     from sources.inspecting import Examined
@@ -120,13 +120,13 @@ def _steps(file: "Examined", guess: _Guess) -> list[str]:
     numbers = [
         value
         for column, (title, _) in guess.columns.items()
-        if spec.columns[column].type in _NUMBERS
+        if spec.columns[column].type in NUMBERS
         for value in _values(file, guess.header_at, title)
     ]
     if any(map(_DECIMAL_COMMA.search, numbers)) and not any(map(_DECIMAL_POINT.search, numbers)):
         steps.append("decimal: comma")
     firsts = [next((cell.strip() for cell in row if cell.strip()), "") for row in file.rows[guess.header_at + 1 :]]
-    sums = {word: normalise_header(word).rstrip(":： ") for word in firsts}
+    sums = {word: normalise_label(word) for word in firsts}
     if {*TOTALS, *_OTHER_TOTALS} & set(sums.values()):
         steps.append("drop_totals: true")
     if others := sorted(word for word, plain in sums.items() if plain in _OTHER_TOTALS):
@@ -144,7 +144,7 @@ _OTHER_TOTALS = (
     "endsumme",
     "totale",
     "somme",
-    "суммa",
+    "сумма",
     "合計",
     "小計",
 )
@@ -218,7 +218,6 @@ def _values(file: "Examined", header_at: int, title: str) -> list[str]:
     return [value for value in below if value]
 
 
-_NUMBERS = ("amount", "number", "integer", "score")
 _NUMBER = re.compile(r"[-+(]{0,2}\s*([A-Z]{0,3}\s?[$€£¥₽₩₹]?)?\s*[-+]?\d[\d.,' \u00a0]*\)?\s*([A-Z]{3}|[$€£¥元%])?")
 _DATE = re.compile(
     r"\d{4}\s?[-/.年]\s?\d{1,2}([-/.月]\d{1,2}日?)?.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*"
@@ -235,7 +234,7 @@ def _looks_like(values: Sequence[str], kind: ColumnType) -> bool:
 
 def _is_one(value: str, kind: ColumnType) -> bool:
     is_date = _DATE.fullmatch(value) is not None
-    if kind in _NUMBERS:
+    if kind in NUMBERS:
         return _NUMBER.fullmatch(value) is not None and not (is_date and re.search(r"[-/年].*[-/月]", value))
     if kind in ("timestamp", "date"):
         return is_date

@@ -8,7 +8,7 @@ revenue, so such words are told.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +81,12 @@ def unknown_words(
         for column in _empty_somewhere(con, made, queries, drafts[made.feed.name]):
             for cell, words, counts, different, records in ask(con, _most_frequent(queries[column])):
                 known = found.get(cell)
-                becomes = (*(known.becomes if known else ()), f"{made.feed.name}.{column}")
                 if known is None or known.records < records:
                     shown = tuple((_clipped(word), count) for word, count in zip(words, counts, strict=True))
                     written = _written(con, spelled, plan, cell) or records
-                    found[cell] = UnknownWords(cell, becomes, shown, different, records, written)
-                else:
-                    found[cell] = UnknownWords(
-                        cell, becomes, known.words, known.different, known.records, known.written
-                    )
+                    found[cell] = UnknownWords(cell, (), shown, different, records, written)
+                before = known.becomes if known else ()
+                found[cell] = replace(found[cell], becomes=(*before, f"{made.feed.name}.{column}"))
     order = {cell.name: number for number, cell in enumerate(plan.cells)}
     return sorted(found.values(), key=lambda one: order.get(one.cell, len(order)))
 

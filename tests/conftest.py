@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,26 +30,15 @@ TOGETHER = ("tests/assets/", "tests/dbt/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that take longest first."""
+    """Put the tests that take longest first, and keep on one worker what shares a file or a night."""
 
     def place(item: pytest.Item) -> int:
         return next((n for n, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path)), len(LONGEST_FIRST))
 
     items.sort(key=place)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each worker whole files, in the order of `pytest_collection_modifyitems`."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class FilesInOrder(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            own_file = super()._split_scope(nodeid)
-            return next((folder for folder in TOGETHER if nodeid.startswith(folder)), own_file)
-
-    config.option.loadscopereorder = False
-    return FilesInOrder(config, log)
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(next((one for one in TOGETHER if file.startswith(one)), file)))
 
 
 @pytest.fixture(autouse=True)

@@ -169,3 +169,39 @@ standing as (
 )
 {%- endif -%}
 {%- endmacro -%}
+
+{#-
+    The common table expression of all delivered lines of documents, `lines`, with the columns that are asked for.
+
+    `is_of_whole` says that a line is delivered with its document, or has no key of its own: then its document is replaced whole, by
+    the version that `document_updated_at` and `version_at` name.
+-#}
+{%- macro delivered_lines(columns) -%}
+files_of_documents as (
+    select distinct
+        source,
+        delivery_id
+    from {{ ref('stg_orders') }}
+),
+
+lines as (
+    select
+        {%- for column in columns %}
+        staged.{{ column }},
+        {%- endfor %}
+        staged.source_line_no is null or files_of_documents.delivery_id is not null as is_of_whole,
+        case when files_of_documents.delivery_id is not null then staged.updated_at end as document_updated_at,
+        deliveries.feed = 'order_lines' as is_of_own_feed,
+        deliveries.is_replaced,
+        deliveries.version_at,
+        deliveries.corrected_at
+    from {{ ref('stg_order_lines') }} as staged
+    inner join {{ ref('deliveries_current') }} as deliveries
+        on staged.source = deliveries.source
+        and staged.delivery_id = deliveries.delivery_id
+    left join files_of_documents
+        on staged.source = files_of_documents.source
+        and staged.delivery_id = files_of_documents.delivery_id
+    where staged.cast_error is null
+)
+{%- endmacro -%}

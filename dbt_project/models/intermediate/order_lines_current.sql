@@ -1,38 +1,6 @@
 {{ config(tags=['before_scores']) }}
 
-with staged as (
-    select * from {{ ref('stg_order_lines') }}
-    where cast_error is null
-),
-
-deliveries as (
-    select * from {{ ref('deliveries_current') }}
-),
-
--- Files in which documents stand whole, with their lines.
-files_of_documents as (
-    select distinct
-        source,
-        delivery_id
-    from {{ ref('stg_orders') }}
-),
-
-lines as (
-    select
-        staged.*,
-        staged.source_line_no is null or files_of_documents.delivery_id is not null as is_of_whole,
-        case when files_of_documents.delivery_id is not null then staged.updated_at end as document_updated_at,
-        deliveries.is_replaced,
-        deliveries.version_at,
-        deliveries.corrected_at
-    from staged
-    inner join deliveries
-        on staged.source = deliveries.source
-        and staged.delivery_id = deliveries.delivery_id
-    left join files_of_documents
-        on staged.source = files_of_documents.source
-        and staged.delivery_id = files_of_documents.delivery_id
-),
+with {{ delivered_lines(['*']) }},
 
 -- A document that is delivered whole, or whose lines have no keys, is replaced whole by its newest version.
 versions_of_documents as (
@@ -190,6 +158,7 @@ united_lines as (
 ),
 
 current_lines as (
+    {%- for part in ['keyed_lines', 'single_lines', 'united_lines'] %}
     select
         source_system,
         source,
@@ -206,47 +175,12 @@ current_lines as (
         is_replaced or is_deleted as is_deleted,
         delivery_id,
         record_no
-    from keyed_lines
+    from {{ part }}
+    {%- if not loop.last %}
 
     union all
-
-    select
-        source_system,
-        source,
-        source_order_id,
-        source_line_no,
-        product_id,
-        description,
-        category,
-        quantity,
-        unit_price,
-        net_amount,
-        cost_amount,
-        row_hash,
-        is_replaced or is_deleted as is_deleted,
-        delivery_id,
-        record_no
-    from single_lines
-
-    union all
-
-    select
-        source_system,
-        source,
-        source_order_id,
-        source_line_no,
-        product_id,
-        description,
-        category,
-        quantity,
-        unit_price,
-        net_amount,
-        cost_amount,
-        row_hash,
-        is_replaced or is_deleted as is_deleted,
-        delivery_id,
-        record_no
-    from united_lines
+    {% endif %}
+    {%- endfor %}
 ),
 
 final as (

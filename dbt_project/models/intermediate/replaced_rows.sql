@@ -10,35 +10,9 @@ with deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
-files_of_documents as (
-    select distinct
-        source,
-        delivery_id
-    from {{ ref('stg_orders') }}
-),
-
-lines as (
-    select
-        staged.source_system,
-        staged.source,
-        staged.delivery_id,
-        staged.record_no,
-        staged.source_order_id,
-        staged.source_line_no,
-        staged.source_line_no is null or files_of_documents.delivery_id is not null as is_of_whole,
-        case when files_of_documents.delivery_id is not null then staged.updated_at end as document_updated_at,
-        deliveries.is_replaced,
-        deliveries.version_at,
-        deliveries.feed = 'order_lines' as is_of_own_feed
-    from {{ ref('stg_order_lines') }} as staged
-    inner join deliveries
-        on staged.source = deliveries.source
-        and staged.delivery_id = deliveries.delivery_id
-    left join files_of_documents
-        on staged.source = files_of_documents.source
-        and staged.delivery_id = files_of_documents.delivery_id
-    where staged.cast_error is null
-),
+{{ delivered_lines([
+    'source_system', 'source', 'delivery_id', 'record_no', 'source_order_id', 'source_line_no'
+]) }},
 
 standing_lines as (
     select * from {{ ref('order_lines_current') }}
