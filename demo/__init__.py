@@ -42,7 +42,9 @@ class DemoSummary:
     ends_on: date
 
 
-def write_demo(con: "duckdb.DuckDBPyConnection", folder: Path, *, customers: int, seed: int) -> DemoSummary:
+def write_demo(
+    con: "duckdb.DuckDBPyConnection", folder: Path, *, customers: int, seed: int, lines_per_order: float | None = None
+) -> DemoSummary:
     """Simulate a company and write the exports of its systems, with the truth about them.
 
     Parameters
@@ -55,14 +57,18 @@ def write_demo(con: "duckdb.DuckDBPyConnection", folder: Path, *, customers: int
         How many people and accounts the company has.
     seed : int
         The same number makes the same bytes.
+    lines_per_order : float, optional
+        About how many goods are in an order, from 1 to 5; 1.8 by default.
     """
-    from demo.company import simulate
+    from demo.company import LINES_PER_ORDER, simulate
     from demo.exports import SYSTEMS
     from demo.sheets import SCHEMA, settle
     from demo.truth import write_truth
 
     ends_on = date(2025, 12, 31)
-    parameters = simulate(con, customers=customers, seed=seed, ends_on=ends_on)
+    parameters = simulate(
+        con, customers=customers, seed=seed, ends_on=ends_on, lines_per_order=lines_per_order or LINES_PER_ORDER
+    )
     con.execute(f"drop schema if exists {SCHEMA} cascade")
     con.execute(f"create schema {SCHEMA}")
     landing, truth = folder / "landing", folder / "truth"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
     Flags = NDArray[np.bool_]
 
-__all__ = ["Parameters", "simulate"]
+__all__ = ["LINES_PER_ORDER", "Parameters", "simulate"]
 
 _DAY = 86_400
 #: Three years, with the day that one of them usually has more.
@@ -48,6 +48,8 @@ _UPLIFT = 0.08
 #: Of those who could be won back, so many are in each trial.
 _INVITED = 0.3
 _CREDITED = 0.08
+#: Mean of one more than a Poisson number, of which none above five.
+LINES_PER_ORDER = 1.8
 _STORE_SHARE = 0.3
 #: Beyond this, phone numbers of one country could repeat.
 _LARGEST = 3_000_000
@@ -74,6 +76,8 @@ class Parameters:
         ``account_factor`` times as much, and ``price_factor`` units of a currency stand for one CNY.
     uplift : float
         Difference in the probability to buy within ``win_back_days``, treated against control.
+    lines_per_order : float
+        About how many goods are in an order.
     refund_share, attempt_share, guest_share : float
         Per purchase (guests: per purchase in the web shop).
     second_records, unlinked_records, duplicate_records, merged_records : int
@@ -100,6 +104,7 @@ class Parameters:
     price_factor: dict[str, float]
     uplift: float
     win_back_days: int
+    lines_per_order: float
     refund_share: float
     attempt_share: float
     guest_share: float
@@ -129,7 +134,12 @@ class _Clock:
 
 
 def simulate(
-    con: "duckdb.DuckDBPyConnection", *, customers: int, seed: int, ends_on: date = date(2025, 12, 31)
+    con: "duckdb.DuckDBPyConnection",
+    *,
+    customers: int,
+    seed: int,
+    ends_on: date = date(2025, 12, 31),
+    lines_per_order: float = LINES_PER_ORDER,
 ) -> Parameters:
     """Simulate the company and write schema ``company``, in place of what stood there.
 
@@ -143,6 +153,8 @@ def simulate(
         Not negative. The same customers, seed and last day give the same tables.
     ends_on : date
         Last day, in Chinese time.
+    lines_per_order : float
+        About how many goods are in an order, from 1 to 5.
 
     Returns
     -------
@@ -157,6 +169,8 @@ def simulate(
         raise ValueError(f"customers must be between 1 and {_LARGEST}, but is {customers}")
     if seed < 0:
         raise ValueError(f"seed must not be negative, but is {seed}")
+    if not 1 <= lines_per_order <= 5:
+        raise ValueError(f"lines_per_order must be between 1 and 5, but is {lines_per_order}")
 
     def stream(process: str) -> np.random.Generator:
         name = zlib.crc32(process.encode())
@@ -196,7 +210,7 @@ def simulate(
     shared = records.write(con, stream("shared contacts"), people, numbered, clock.end)
 
     planned = (people.timing == _CONTRACT)[history.buyer]
-    lines = sales.basket(stream("baskets"), people, history, planned, plan, buying.spend_p)
+    lines = sales.basket(stream("baskets"), people, history, planned, plan, buying.spend_p, lines_per_order)
     purchases = _placed(stream("places"), people, history, at, campaign, guest, planned, numbered)
     documents = sales.documents(stream("documents"), purchases, lines, planned, clock.end)
     sales.write_products(con)
@@ -245,6 +259,7 @@ def simulate(
         price_factor={"CNY": 1.0, "USD": 0.15, "INR": 12.0},
         uplift=_UPLIFT,
         win_back_days=marketing.WIN_BACK_WINDOW,
+        lines_per_order=lines_per_order,
         refund_share=sales.REFUNDED,
         attempt_share=sales.ATTEMPTED,
         guest_share=_GUEST_SHARE,

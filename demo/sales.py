@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
     Flags = NDArray[np.bool_]
 
-__all__ = ["Documents", "Purchases", "documents", "write", "write_products"]
+__all__ = ["Documents", "Purchases", "documents", "products_priced_for", "write", "write_products"]
 
 SALE, ATTEMPT, REFUND = range(3)
 _DAY = 86_400
@@ -142,7 +142,13 @@ def documents(rng: np.random.Generator, purchases: Purchases, lines: Lines, plan
 
 
 def basket(
-    rng: np.random.Generator, people: People, history: History, planned: "Flags", plan: "Numbers", spend_p: float
+    rng: np.random.Generator,
+    people: People,
+    history: History,
+    planned: "Flags",
+    plan: "Numbers",
+    spend_p: float,
+    lines_per_order: float,
 ) -> Lines:
     """What each purchase consists of; the lines add up to its value exactly.
 
@@ -154,13 +160,15 @@ def basket(
         Everybody's price of a plan, in hundredths of the own currency.
     spend_p : float
         Shape of the gamma distribution of an order's value around the person's mean.
+    lines_per_order : float
+        About how many goods an order has; none has more than five.
     """
     blocks = []
     for begin in range(0, history.buyer.size, _BLOCK):
         buyer, is_plan = history.buyer[begin : begin + _BLOCK], planned[begin : begin + _BLOCK]
         value = people.spend[buyer] * 100 * rng.gamma(spend_p, 1 / spend_p, buyer.size)
         cents = np.where(is_plan, plan[buyer], np.maximum(np.rint(value).astype(np.int64), _SMALLEST_CENTS))
-        blocks.append(_filled(rng, cents, is_plan, PRICE_FACTOR[people.home[buyer]]))
+        blocks.append(_filled(rng, cents, is_plan, PRICE_FACTOR[people.home[buyer]], lines_per_order))
     counts = np.concatenate([np.diff(block.starts) for block in blocks])
     return Lines(
         np.concatenate([[0], np.cumsum(counts)]),
@@ -172,9 +180,11 @@ def basket(
     )
 
 
-def _filled(rng: np.random.Generator, cents: "Numbers", planned: "Flags", price_factor: "Floats") -> Lines:
+def _filled(
+    rng: np.random.Generator, cents: "Numbers", planned: "Flags", price_factor: "Floats", lines_per_order: float
+) -> Lines:
     """Goods for the value of each purchase, in hundredths of a currency with this level of prices."""
-    count = np.where(planned, 1, np.minimum(1 + rng.poisson(0.8, cents.size), 5))
+    count = np.where(planned, 1, np.minimum(1 + rng.poisson(lines_per_order - 1, cents.size), 5))
     starts = np.concatenate([[0], np.cumsum(count)])
     purchase = np.repeat(np.arange(cents.size), count)
     weight = np.cumsum(0.2 + rng.random(purchase.size))
@@ -224,6 +234,15 @@ def write_products(con: "duckdb.DuckDBPyConnection") -> None:
             )
         ],
     )
+
+
+def products_priced_for(system: int) -> str:
+    """Select ``company.products`` with prices and costs in the currency that a system counts in."""
+    factor = PRICE_FACTOR[system]
+    prices = ", ".join(
+        f"cast(round({price} * {factor}, 2) as decimal(18, 2)) as {price}" for price in ("list_price", "unit_cost")
+    )
+    return f"select * replace ({prices}) from company.products"
 
 
 def write(

@@ -23,6 +23,8 @@ from demo.dirt import (
     wide_digits,
 )
 from demo.files import Csv
+from demo.people import HUBSPOT
+from demo.sales import products_priced_for
 from demo.sheets import COUNTED, UNCOUNTED, Feed, Sheet
 from demo.spelling import PHOENIX, clock, country_name, instant, shortest, to_minute, yes_no
 
@@ -295,7 +297,7 @@ def _products(on: date) -> Sheet:
         "list_price": cells["Unit price"],
         "unit_cost": cells["Unit cost"],
     }
-    rows = "select * from company.products"
+    rows = products_priced_for(HUBSPOT)
     return _sheet(on, "all-products", rows, "product_no", cells, [Feed("products", product)], [])
 
 

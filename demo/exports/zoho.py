@@ -22,6 +22,8 @@ from demo.dirt import (
     wide_digits,
 )
 from demo.files import Csv
+from demo.people import ZOHO
+from demo.sales import products_priced_for
 from demo.sheets import UNCOUNTED, Feed, Sheet
 from demo.spelling import KOLKATA, amount, clock, country_name, indian_grouped, instant, shortest, yes_no
 
@@ -324,7 +326,7 @@ def _products() -> Sheet:
         "category": "category_en",
         "list_price": amount("list_price"),
     }
-    return _sheet("Products", "select * from company.products", "product_no", cells, [Feed("products", product)])
+    return _sheet("Products", products_priced_for(ZOHO), "product_no", cells, [Feed("products", product)])
 
 
 def _cases() -> Sheet:
