@@ -3,9 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXAMPLE := examples/online_retail
 HOME_DIR ?= data
+# dbt without a home: it reads the project, and opens no database.
+PARSED := .venv/dbt
+DBT_DIRS := --project-dir dbt_project --profiles-dir dbt_project/lint --target-path $(CURDIR)/$(PARSED) --log-path $(PARSED)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test test-slow lint format types validate bench lock clean
+.PHONY: help setup run dev test test-slow lint format types validate docs bench lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,10 +38,12 @@ test: setup  ## Run the fast tests
 test-slow: setup  ## Run the long tests: random kills, many nights, a browser
 	$(BIN)/python -m pytest -m slow
 
-lint: setup  ## Check Python and SQL style
+lint: setup  ## Check Python and SQL style, and what the tables say of themselves
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
+	$(BIN)/dbt --no-version-check --quiet parse $(DBT_DIRS)
+	$(BIN)/dbt-score lint --manifest $(PARSED)/manifest.json --fail-project-under 9.5 --fail-any-item-under 9 --show failing-items
 
 format: setup  ## Put Python and SQL into the house style
 	$(BIN)/ruff check --fix .
@@ -51,6 +56,11 @@ types: setup  ## Check types
 validate: setup  ## Load the Dagster definitions as Dagster does
 	KEEPRATE_HOME=$(HOME_DIR) KEEPRATE_CONFIG=$(EXAMPLE)/business.yml DAGSTER_DISABLE_TELEMETRY=1 \
 		$(BIN)/dagster definitions validate -m orchestration.definitions
+
+docs: setup  ## Write all tables, columns, figures and dashboards into one page to browse
+	$(BIN)/dbt --no-version-check --quiet parse $(DBT_DIRS)
+	$(BIN)/dbt --no-version-check --quiet docs generate --static --no-compile --empty-catalog $(DBT_DIRS)
+	@mkdir -p $(HOME_DIR) && cp $(PARSED)/static_index.html $(HOME_DIR)/tables.html && echo "Open $(HOME_DIR)/tables.html in a browser."
 
 bench: setup  ## Measure a night against its floor, and the models against a peer
 	$(BIN)/python -m benchmarks

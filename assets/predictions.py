@@ -15,10 +15,13 @@ from assets.night import ONE_RUN_PER_DAY, OWNERS, POOL, Night, step
 from warehouse.build import replace_table, replace_table_from_numpy
 
 if TYPE_CHECKING:
+    import duckdb
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["prediction_assets"]
+    from models.scoring import Scores
+
+__all__ = ["predict", "prediction_assets"]
 
 _DESCRIPTIONS = {
     "btyd_states": "What the churn model says of each distinct purchase history.",
@@ -33,6 +36,64 @@ _FIT_COLUMNS = {
     "log_likelihood": "double",
     "status": "varchar",
 }
+
+
+def predict(
+    con: "duckdb.DuckDBPyConnection", *, horizon_days: int, discount_rate_year: float
+) -> "tuple[Scores, NDArray[np.integer[Any]]]":
+    """Fit the models to the purchase histories of the build file and write what they say of each.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        The build file, with the tables before scores.
+    horizon_days, discount_rate_year
+        See ``models.scoring.score_states``.
+
+    Returns
+    -------
+    Scores, ndarray
+        What was written, and the number of customers of each history.
+    """
+    from models.scoring import score_states
+
+    # Sorted, so that sums over them are the same every time.
+    states = con.execute(
+        "select frequency, recency_days, age_days, customers from core.btyd_states order by all"
+    ).fetchnumpy()
+    spend = con.execute(
+        "select repeat_occasions as frequency, monetary_value from core.customer_snapshots "
+        "where as_of = (select max(as_of) from run.as_of_dates) and repeat_occasions > 0 order by all"
+    ).fetchnumpy()
+    # Money is summed as decimal; a sum of doubles would depend on the number of threads.
+    occasions, turnover = con.execute("select count(*), sum(amount) from core.customer_occasions").fetchall()[0]
+    scores = score_states(
+        states["frequency"],
+        states["recency_days"],
+        states["age_days"],
+        states["customers"],
+        spend_frequency=spend["frequency"],
+        spend_value=spend["monetary_value"],
+        mean_spend=float(turnover / occasions) if occasions else 0.0,
+        horizon_days=horizon_days,
+        discount_rate_year=discount_rate_year,
+    )
+    key = {name: states[name] for name in ("frequency", "recency_days", "age_days")}
+    replace_table_from_numpy(con, "predictions", "btyd_states", key | scores.columns)
+    replace_table(
+        con,
+        "predictions",
+        "spend_model",
+        dict.fromkeys("pqv", "double"),
+        [[scores.spend.params_[name] for name in "pqv"]],
+    )
+    rows = [
+        (fit.model, name, value, fit.standard_errors[name], fit.log_likelihood, fit.status)
+        for fit in scores.fits
+        for name, value in fit.parameters.items()
+    ]
+    replace_table(con, "predictions", "model_fits", _FIT_COLUMNS, rows)
+    return scores, states["customers"]
 
 
 def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -60,59 +121,23 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
         pool=POOL,
     )
     def predictions(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-        from models.scoring import score_states
-
         rules = night.rules
         with step("predictions") as done, night.build() as con:
-            # Sorted, so that sums over them are the same every time.
-            states = con.execute(
-                "select frequency, recency_days, age_days, customers from core.btyd_states order by all"
-            ).fetchnumpy()
-            spend = con.execute(
-                "select repeat_occasions as frequency, monetary_value from core.customer_snapshots "
-                "where as_of = (select max(as_of) from run.as_of_dates) and repeat_occasions > 0 order by all"
-            ).fetchnumpy()
-            # Money is summed as decimal; a sum of doubles would depend on the number of threads.
-            occasions, turnover = con.execute("select count(*), sum(amount) from core.customer_occasions").fetchall()[0]
-            scores = score_states(
-                states["frequency"],
-                states["recency_days"],
-                states["age_days"],
-                states["customers"],
-                spend_frequency=spend["frequency"],
-                spend_value=spend["monetary_value"],
-                mean_spend=float(turnover / occasions) if occasions else 0.0,
-                horizon_days=rules.churn.horizon_days,
-                discount_rate_year=rules.clv.discount_rate_year,
+            scores, customers = predict(
+                con, horizon_days=rules.churn.horizon_days, discount_rate_year=rules.clv.discount_rate_year
             )
-            key = {name: states[name] for name in ("frequency", "recency_days", "age_days")}
-            replace_table_from_numpy(con, "predictions", "btyd_states", key | scores.columns)
-            replace_table(
-                con,
-                "predictions",
-                "spend_model",
-                dict.fromkeys("pqv", "double"),
-                [[scores.spend.params_[name] for name in "pqv"]],
-            )
-            rows = [
-                (fit.model, name, value, fit.standard_errors[name], fit.log_likelihood, fit.status)
-                for fit in scores.fits
-                for name, value in fit.parameters.items()
-            ]
-            replace_table(con, "predictions", "model_fits", _FIT_COLUMNS, rows)
+            rows = sum(len(fit.parameters) for fit in scores.fits)
             # The states, the spend model and the fits: all that Dagster is told of below.
-            done["count"] = len(states["frequency"]) + 1 + len(rows)
+            done["count"] = len(customers) + 1 + rows
         churn = scores.columns["p_no_purchase"]
         metadata: dict[str, dict[str, Any]] = {
             "btyd_states": {
                 "dagster/row_count": len(churn),
-                "customers": int(states["customers"].sum()),
-                "churn probability": dg.MetadataValue.md(
-                    _histogram(churn, states["customers"], rules.churn.horizon_days)
-                ),
+                "customers": int(customers.sum()),
+                "churn probability": dg.MetadataValue.md(_histogram(churn, customers, rules.churn.horizon_days)),
             },
             "spend_model": {"dagster/row_count": 1, **scores.spend.params_},
-            "model_fits": {"dagster/row_count": len(rows), **{fit.model: fit.status for fit in scores.fits}},
+            "model_fits": {"dagster/row_count": rows, **{fit.model: fit.status for fit in scores.fits}},
         }
         for name, facts in metadata.items():
             yield dg.MaterializeResult(asset_key=["predictions", name], metadata=facts)

@@ -4,6 +4,7 @@ Belongs here: calling ``sources`` and registering its files, with the parameters
 belong here: reading or judging a file.
 """
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -15,9 +16,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assets.night import MEMORY_LIMIT, ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
+from assets.tables import dbt_process
+from rules import Rules, dbt_vars
+from rules.indicators import CATALOGUE_COLUMNS, catalogue_rows
 from sources import SourceDefaults, canonical_feeds
 from warehouse.build import FeedFiles, carry_over, register_raw, replace_table, write_run_tables
 from warehouse.identifiers import KEY_VARIABLE, hmac_pads, identifier_key
+from warehouse.states import grid_days, published_states
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,12 +38,17 @@ LEDGERS = {
     "rejected": "One row per record that could not be kept, with the reason.",
 }
 PARAMETERS = {
-    "as_of_dates": "The days that snapshots are wanted for; one of them is tonight.",
+    "as_of_dates": "The days that snapshots and states are wanted for, and what for; one of them is tonight.",
     "snapshot_as_of": "The day the snapshots are computed for now.",
     "identifier_key": "The secret of the ids that are published for customers named by e-mail address or phone.",
+    "identity_decisions": "What people have decided about records of customers: who is, or is not, one customer.",
     "previous_list_members": "The list state that tonight continues: that of the newest release of an earlier day.",
     "previous_customer_identities": "Whose each source record was in that release.",
+    "metric_catalog": "Every figure that a rule may name or a table publishes, and what it means.",
+    "published_states": "What was published of the customers on the earlier days of the grid.",
     "previous_customer_id_history": "Which customer ids had become others by that release.",
+    "previous_customer_tags": "Which tags customers had, and have had, by that release.",
+    "manual_tags": "Tags that people gave to customers.",
 }
 LIST_STATE = {
     "list_id": "varchar",
@@ -60,6 +70,48 @@ IDENTITY_STATE = {
     },
     "customer_id_history": {"old_customer_id": "varchar", "customer_id": "varchar", "changed_on": "date"},
 }
+#: What the models read of a decision; why it was made and by whom stays in the file.
+IDENTITY_DECISIONS = {
+    "line_no": "integer",
+    "action": "varchar",
+    "source_a": "varchar",
+    "id_a": "varchar",
+    "source_b": "varchar",
+    "id_b": "varchar",
+    "decided_on": "date",
+}
+#: What was published of a customer on an earlier day.
+CUSTOMER_STATE = {
+    "as_of": "date",
+    "customer_id": "varchar",
+    "tier": "varchar",
+    "lifecycle_stage": "varchar",
+    "rfm_segment": "varchar",
+}
+#: Which tags customers had: what tonight's tags go on from.
+TAG_STATE = {
+    "customer_id": "varchar",
+    "tag": "varchar",
+    "tag_group": "varchar",
+    "source_kind": "varchar",
+    "source": "varchar",
+    "version": "varchar",
+    "valid_from": "date",
+    "valid_to": "date",
+}
+#: What the models read of a tag that somebody gave; who gave it stays in the file.
+MANUAL_TAGS = {
+    "line_no": "integer",
+    "source": "varchar",
+    "source_customer_id": "varchar",
+    "tag": "varchar",
+    "valid_from": "date",
+    "valid_to": "date",
+}
+#: One row: by which rules the tables of this build file are built.
+RULES = dict.fromkeys(("run_id", "config_hash", "variables", "fingerprint"), "varchar")
+RULE_TABLES = {"identity_decisions": IDENTITY_DECISIONS, "manual_tags": MANUAL_TAGS}
+METRIC_CATALOG = dict.fromkeys(CATALOGUE_COLUMNS, "varchar")
 IDENTIFIER_KEY = {"inner_pad": "varchar", "outer_pad": "varchar"}
 REFUSALS = {"file": "varchar", "source": "varchar", "message": "varchar", "is_skipped": "boolean"}
 
@@ -136,15 +188,18 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
                 write_run_tables(
                     con,
-                    as_of_dates=[(as_of, "tonight")],
+                    as_of_dates=[(as_of, "tonight"), *((day, "grid") for day in grid_days(night.paths, as_of))],
                     snapshot_as_of=[as_of],
                     list_member_columns=LIST_STATE,
                     previous_list_members=_previous_state(night, as_of, "list_members"),
                 )
                 key = identifier_key(night.paths, os.environ.get(KEY_VARIABLE))
                 replace_table(con, "run", "identifier_key", IDENTIFIER_KEY, [hmac_pads(key)])
+                write_rules(con, night, context.run.run_id)
                 for table, columns in IDENTITY_STATE.items():
                     carry_over(con, f"previous_{table}", columns, _previous_state(night, as_of, table))
+                carry_over(con, "previous_customer_tags", TAG_STATE, _previous_state(night, as_of, "customer_tags"))
+                carry_over(con, "published_states", CUSTOMER_STATE, *published_states(night.paths, as_of))
                 replace_table(
                     con,
                     "run",
@@ -169,6 +224,25 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
             )
 
     return raw_feeds
+
+
+def rule_rows(rules: Rules) -> dict[str, list[tuple[object, ...]]]:
+    """What the rules say in rows, by the table of :data:`RULE_TABLES` that holds it."""
+    return {
+        "identity_decisions": [(each.line, each.action, *each.a, *each.b, each.decided_on) for each in rules.decisions],
+        "manual_tags": [tag[:-1] for tag in rules.given_tags],
+    }
+
+
+def write_rules(con: "duckdb.DuckDBPyConnection", night: Night, run_id: str) -> None:
+    """Put into the schema ``run`` what the rules say in rows, and by which rules and models the tables are built."""
+    rules = night.rules
+    for table, rows in rule_rows(rules).items():
+        replace_table(con, "run", table, RULE_TABLES[table], rows)
+    replace_table(con, "run", "metric_catalog", METRIC_CATALOG, catalogue_rows())
+    variables = json.dumps(dbt_vars(rules), ensure_ascii=False, sort_keys=True)
+    fingerprint = dbt_process(night.paths.root, night.dbt_vars).fingerprint()
+    replace_table(con, "run", "rules", RULES, [(run_id, rules.hash, variables, fingerprint)])
 
 
 def _forget_verdicts(con: "duckdb.DuckDBPyConnection") -> None:

@@ -66,6 +66,7 @@ def _publish(context: dg.AssetExecutionContext, night: Night) -> dict[str, Any] 
     from warehouse.export import export_marts
     from warehouse.home import state_name
     from warehouse.releases import STATES, add_history_state, publish, serves_later
+    from warehouse.states import thin_states
 
     paths, as_of = night.paths, as_of_of(context)
     work = paths.work / context.run.run_id
@@ -98,6 +99,7 @@ def _publish(context: dg.AssetExecutionContext, night: Night) -> dict[str, Any] 
             "gates": [dict(zip(RESULT_COLUMNS, each, strict=True)) for each in gates],
         },
     )
+    thin_states(paths, as_of)
     size = sum(file["bytes"] for file in published.manifest["files"].values())
     return {
         "rows": rows,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from demo import DemoSummary
     from orchestration.doctor import Finding
     from orchestration.nightly import Outcome
+    from orchestration.trials import Comparison, Preview
+    from rules import Rules
     from sources import Examined, Inspection, Replayed
     from warehouse.releases import Release
 
@@ -121,6 +123,83 @@ def print_releases(releases: Sequence["Release"], pinned: int | None) -> None:
             ", ".join(marks),
         )
     console.print(table)
+
+
+def print_rules(rules: "Rules", file: Path) -> None:
+    """Print what a rules file that is in order consists of."""
+    counts = {
+        "tiers": rules.tiers,
+        "stages": rules.lifecycle,
+        "layers": rules.display_layer,
+        "segment schemes": rules.segment_schemes,
+        "tags": rules.tags,
+        "signals": [signal for signal in rules.signals if signal.enabled],
+        "lists": rules.lists,
+    }
+    _line(_console(), f"{file} is in order: {', '.join(f'{name} {len(each)}' for name, each in counts.items())}.")
+    _line(_console(), f"Its hash is {rules.hash}.")
+
+
+def print_preview(preview: "Preview") -> None:
+    """Print who would be classed otherwise, by what they are classed by."""
+    console = _wide_console()
+    if preview.before == preview.after:
+        _line(console, f"These are the rules of the last night, as of {preview.as_of}; nothing changes.")
+        return
+    stay = []
+    for axis in preview.axes:
+        if not preview.moved(axis):
+            stay.append(str(preview.axis_label(axis)))
+            continue
+        table = Table(box=SIMPLE_HEAD)
+        table.add_column(Text(str(preview.axis_label(axis))), no_wrap=True)
+        for name in ("customers", "net revenue 365d", "margin 365d"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for move in preview.moved(axis):
+            labels = (preview.class_label(axis, name) for name in (move.before, move.after))
+            table.add_row(
+                Text(" → ".join(map(str, labels))),
+                f"{move.customers:,}",
+                f"{move.net_revenue_365d:,.0f}",
+                f"{move.gross_margin_365d:,.0f}",
+            )
+        console.print(table)
+        _line(console, f"  {sum(move.customers for move in preview.moved(axis)):,} customers move")
+    if stay:
+        _line(console, f"Nobody moves in {', '.join(stay)}.")
+    _line(console, f"As of {preview.as_of}; {preview.rebuilt} tables were built aside, nothing was published.")
+
+
+def print_comparison(comparison: "Comparison", names: tuple[str, str]) -> None:
+    """Print who is classed otherwise by two sets of rules, and what the customers of each class did next."""
+    console = _wide_console()
+    print_preview(comparison.preview)
+    days = comparison.backtest_days
+    _line(console, f"A is {names[0]}, B is {names[1]}.")
+    _line(console, f"Both classed the customers of {comparison.backtest_on}; what these did in the {days} days after:")
+    one, other = ({(row.axis, row.name): row for row in rows} for rows in comparison.backtests)
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("A → B where they differ", no_wrap=True)
+    for column in ("customers", "revenue each", "times all others", "share of the lost"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for axis in dict.fromkeys(axis for axis, _ in (*one, *other)):
+        table.add_row(Text(str(comparison.preview.axis_label(axis)), style="bold"))
+        for key in dict.fromkeys(key for key in (*one, *other) if key[0] == axis):
+            rows = one.get(key), other.get(key)
+            table.add_row(
+                Text(f"  {comparison.preview.class_label(*key)}"),
+                _change(*("–" if row is None else f"{row.customers:,}" for row in rows)),
+                _change(*("–" if row is None else f"{row.revenue_per_customer:,.2f}" for row in rows)),
+                _change(*("–" if row is None or row.separation is None else f"{row.separation:,.2f}" for row in rows)),
+                _change(
+                    *("–" if row is None or row.churned_share is None else f"{row.churned_share:.0%}" for row in rows)
+                ),
+            )
+    console.print(table)
+
+
+def _change(before: str, after: str) -> Text:
+    return Text(before if before == after else f"{before} → {after}")
 
 
 def print_finding(finding: "Finding") -> None:
@@ -226,6 +305,13 @@ def _line(console: Console, text: str) -> None:
 
 def _console() -> Console:
     return Console(file=sys.stdout, highlight=False)
+
+
+def _wide_console() -> Console:
+    """For tables of labels in two languages, which a narrow one would break at every word."""
+    console = _console()
+    console.width = max(console.width, 110)
+    return console
 
 
 def _handler() -> logging.Handler:

@@ -87,7 +87,7 @@ def read_document(path: Path) -> Document:
     RulesError
         If the file cannot be read, is empty, is not YAML or names a setting twice.
     """
-    text = _read_text(path)
+    text = read_text(path)
     if escape := _ESCAPE.search(text):
         line = text[: escape.start()].count("\n") + 1
         raise RulesError([Problem(path, line, f"holds the escape {escape.group()}; type the character itself")])
@@ -112,7 +112,14 @@ def read_document(path: Path) -> Document:
     return Document(value, nodes.lines)
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file that people write, UTF-8 with or without a byte order mark.
+
+    Raises
+    ------
+    RulesError
+        If it cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -188,7 +195,7 @@ def _name(location: Location, value: Any = None) -> str:
             name = f"{name}.{step}" if name else step
         else:
             label = value.get("id") if isinstance(value, dict) else None
-            name += f"[{label}]" if isinstance(label, str) else f"[{step + 1}]"
+            name += f"[{' '.join(label.split())}]" if isinstance(label, str) else f"[{step + 1}]"
     return name or "the file"
 
 

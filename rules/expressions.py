@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, Literal, cast
 
@@ -19,10 +20,15 @@ from rules.suggestions import suggestion
 if TYPE_CHECKING:
     from sqlglot import exp
 
-Kind = Literal["number", "text", "condition"]
+Kind = Literal["number", "text", "condition", "rank"]
 
 _KINDS: Final[Mapping[type, Kind]] = {int: "number", float: "number", str: "text", bool: "condition"}
-_NAMES: Final[Mapping[Kind, str]] = {"number": "a number", "text": "a text", "condition": "a condition"}
+_NAMES: Final[Mapping[Kind, str]] = {
+    "number": "a number",
+    "text": "a text",
+    "condition": "a condition",
+    "rank": "a rank among all customers",
+}
 
 # More than any condition that a person maintains; they bound the recursion of the parsers, here and later.
 MAX_LENGTH: Final = 2000
@@ -30,6 +36,11 @@ MAX_PARENTHESES: Final = 20
 MAX_TREE_DEPTH: Final = 100
 
 FUNCTIONS: Final = ("abs", "coalesce", "greatest", "least", "lower", "round", "upper")
+#: Where a customer stands among all: ``pct(orders_365d) >= 0.8`` is true of the fifth with the most orders.
+RANK: Final = "pct"
+_MIRRORED: Final[Mapping[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+#: Ranks are told apart to a hundredth of a percent.
+_RANK_STEPS: Final = 10_000
 
 # What a Chinese keyboard types for quotes, brackets, signs and spaces.
 _FULL_WIDTH: Final = re.compile("[\\u2018\\u2019\\u201c\\u201d\\u3000\\uff01-\\uff5e]")
@@ -77,10 +88,52 @@ class _Sql:
         return self.text if self.binds >= binds else f"({self.text})"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Cut:
+    """The value of a column below which a share of all customers lies.
+
+    Attributes
+    ----------
+    metric : str
+        Column, of which only values that are known count.
+    p : float
+        The share, from 0 to 1.
+    """
+
+    metric: str
+    p: float
+
+    @property
+    def column(self) -> str:
+        """Name of the column that holds the value, such as ``pct_orders_365d_8000``."""
+        return f"{RANK}_{self.metric}_{round(self.p * _RANK_STEPS):04d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """SQL of a condition, the metrics it names and the cuts it compares them with."""
+
+    sql: str
+    names: frozenset[str]
+    cuts: frozenset[Cut]
+
+
 def compile_expression(
     text: str, metrics: Mapping[str, type], *, values: Mapping[str, Collection[str]] | None = None
 ) -> str:
-    """Compile a condition to lower-case SQL.
+    """Compile a condition to lower-case SQL; arguments and errors as :func:`compile_parts`."""
+    return compile_parts(text, metrics, values=values).sql
+
+
+def compile_parts(
+    text: str,
+    metrics: Mapping[str, type],
+    *,
+    values: Mapping[str, Collection[str]] | None = None,
+    columns: Mapping[str, str] | None = None,
+    ranked: Collection[str] = (),
+) -> Compiled:
+    """Compile a condition to lower-case SQL, and say what it rests on.
 
     Parameters
     ----------
@@ -90,11 +143,16 @@ def compile_expression(
         Metrics that may be named, each ``int``, ``float``, ``str`` or ``bool``.
     values : mapping of str to collection of str, optional
         Every value of the text metrics whose values are known: a misspelt one would silently select nobody.
+    columns : mapping of str to str, optional
+        The column of each metric that is called otherwise.
+    ranked : collection of str, optional
+        Metrics by which ``pct`` may rank customers; without any, it is not a function of the language.
 
     Returns
     -------
-    str
-        A SQL condition whose columns are the metrics, without alias. Divisors are guarded with ``nullif``.
+    Compiled
+        A SQL condition whose columns are those of the metrics, without alias. Divisors are guarded with
+        ``nullif``; a comparison with ``pct`` is one with the column of a cut.
 
     Raises
     ------
@@ -102,10 +160,11 @@ def compile_expression(
         If the text is not a condition of the language; names what is refused and the nearest metric.
     """
     _check_text(text)
-    compiled = _Compiler(metrics, values or {}).compile(_parse(text))
+    compiler = _Compiler(metrics, values or {}, columns or {}, ranked)
+    compiled = compiler.compile(_parse(text))
     if compiled.kind != "condition":
         raise ExpressionError(f"is {_NAMES[compiled.kind]}, not a condition; compare it with something")
-    return compiled.text
+    return Compiled(compiled.text, frozenset(compiler.names), frozenset(compiler.cuts))
 
 
 def _check_text(text: str) -> None:
@@ -153,9 +212,19 @@ def _parse(text: str) -> exp.Expression:
 class _Compiler:
     """Writes the SQL of a syntax tree; a node or a part of a node that is not named here is refused."""
 
-    def __init__(self, metrics: Mapping[str, type], values: Mapping[str, Collection[str]]) -> None:
+    def __init__(
+        self,
+        metrics: Mapping[str, type],
+        values: Mapping[str, Collection[str]],
+        columns: Mapping[str, str],
+        ranked: Collection[str],
+    ) -> None:
         self._metrics = metrics
-        self._values = values
+        self._columns = columns
+        self._values = {columns.get(metric, metric): known for metric, known in values.items()}
+        self._ranked = ranked
+        self.names: set[str] = set()
+        self.cuts: set[Cut] = set()
 
     def compile(self, node: exp.Expression) -> _Sql:
         from sqlglot import exp
@@ -260,6 +329,12 @@ class _Compiler:
         self._only(node, "this", "expression")
         sign = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}[node.key]
         left, right = self.compile(node.this), self.compile(node.args["expression"])
+        if right.kind == "rank" and sign in _MIRRORED:
+            left, right, sign = right, left, _MIRRORED[sign]
+        if left.kind == "rank":
+            if sign not in _MIRRORED:
+                raise ExpressionError(f"compares {RANK} with {sign}; use one of {', '.join(_MIRRORED)}")
+            return _Sql(f"{left.text} {sign} {self._cut(left, right)}", "condition", _Binds.COMPARISON)
         self._comparable(left, [right])
         return _Sql(f"{left.within(_Binds.SUM)} {sign} {right.within(_Binds.SUM)}", "condition", _Binds.COMPARISON)
 
@@ -276,6 +351,9 @@ class _Compiler:
     def _range(self, node: exp.Expression, word: str) -> _Sql:
         self._only(node, "this", "low", "high")
         value, low, high = (self.compile(node.args[name]) for name in ("this", "low", "high"))
+        if value.kind == "rank":
+            bounds = f"{self._cut(value, low)} and {self._cut(value, high)}"
+            return _Sql(f"{value.text} {word} {bounds}", "condition", _Binds.COMPARISON)
         self._comparable(value, [low, high])
         bounds = f"{low.within(_Binds.SUM)} and {high.within(_Binds.SUM)}"
         return _Sql(f"{value.within(_Binds.SUM)} {word} {bounds}", "condition", _Binds.COMPARISON)
@@ -318,13 +396,44 @@ class _Compiler:
             raise ExpressionError(
                 f"names {name}, which is not a metric that can stand here; " + suggestion(name, self._metrics)
             )
-        return _Sql(name, _KINDS[self._metrics[name]])
+        self.names.add(name)
+        return _Sql(self._columns.get(name, name), _KINDS[self._metrics[name]])
+
+    def _rank(self, node: exp.Expression) -> _Sql:
+        from sqlglot import exp
+
+        self._only(node, "this", "expressions")
+        match node.expressions:
+            case [exp.Column() as column]:
+                ranked = self._column(column)
+            case _:
+                raise ExpressionError(f"calls {RANK} with something other than one metric; write {RANK}(orders_365d)")
+        if str(column.this.this).lower() not in self._ranked:
+            hint = suggestion(str(column.this.this).lower(), self._ranked)
+            raise ExpressionError(f"ranks customers by {ranked.text}, which is not possible; {hint}")
+        return _Sql(ranked.text, "rank")
+
+    def _cut(self, ranked: _Sql, share: _Sql) -> str:
+        """The column that holds the value at a share of all customers."""
+        if share.kind != "number" or not _NUMBER.fullmatch(share.text):
+            raise ExpressionError(f"compares {RANK} with {share.text}; write a number between 0 and 1, such as 0.8")
+        steps = Decimal(share.text) * _RANK_STEPS
+        if steps > _RANK_STEPS or steps != steps.to_integral_value():
+            raise ExpressionError(
+                f"compares {RANK} with {share.text}; write a number between 0 and 1 with up to four decimals"
+            )
+        cut = Cut(ranked.text, float(Decimal(share.text)))
+        self.cuts.add(cut)
+        return cut.column
 
     def _function(self, node: exp.Expression) -> _Sql:
         name = _function_name(node)
+        if name == RANK and self._ranked:
+            return self._rank(node)
         if name not in FUNCTIONS:
+            known = (*FUNCTIONS, RANK) if self._ranked else FUNCTIONS
             raise ExpressionError(
-                f"calls the function {name}, which is not allowed here; use one of {', '.join(FUNCTIONS)}"
+                f"calls the function {name}, which is not allowed here; use one of {', '.join(known)}"
             )
         self._only(node, "this", "expressions", "decimals", "ignore_nulls")
         nodes = [node.this, *node.expressions, *filter(None, [node.args.get("decimals")])]

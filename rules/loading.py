@@ -11,8 +11,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rules.checks import Finding, cross_checks
+from rules.decisions import read_decisions
 from rules.document import Document, read_document
 from rules.errors import Problem, RulesError
+from rules.manual_tags import read_manual_tags
 from rules.schema import Rules
 from rules.wording import shape_findings
 
@@ -33,7 +35,8 @@ def load(path: Path) -> Rules:
     Raises
     ------
     RulesError
-        If the file cannot be read or breaks a rule; names every problem with its line and what to do.
+        If the file, or one that it names, cannot be read or breaks a rule; names every problem with its
+        line and what to do.
     """
     document = read_document(path)
     if not isinstance(document.value, dict):
@@ -46,6 +49,10 @@ def load(path: Path) -> Rules:
         raise _error(path, document, shape_findings(error)) from None
     if findings := cross_checks(rules):
         raise _error(path, document, findings)
+    if rules.identity.decisions is not None:
+        rules = rules.deciding(read_decisions(path.parent / rules.identity.decisions))
+    if rules.manual_tags is not None:
+        rules = rules.tagging(read_manual_tags(path.parent / rules.manual_tags))
     return rules
 
 

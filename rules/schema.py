@@ -7,16 +7,21 @@ can be seen.
 
 import hashlib
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag
 from pydantic.json_schema import GenerateJsonSchema
 
-from rules.metrics import Use, numeric_in
+from rules.decisions import Decision
+from rules.manual_tags import ManualTag
+from rules.metrics import Use, numeric_in, watchable
 
 OrderStatus = Literal["draft", "open", "paid", "shipped", "completed", "cancelled", "lost", "returned"]
 Channel = Literal["phone", "sms", "email", "wechat", "wecom", "qq", "app", "post", "visit"]
-Operator = Literal[">=", ">", "<=", "<", "="]
+# drop_pct and rise_pct compare a figure with what it was before.
+Operator = Literal[">=", ">", "<=", "<", "=", "drop_pct", "rise_pct"]
+CostKind = Literal["touch", "coupon", "event", "service"]
+Family = Literal["value", "behavioural", "demographic", "psychographic", "lifecycle"]
 
 # Starts with a letter, so that an id can be a column value, a file name and an address without quoting.
 ID_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
@@ -24,12 +29,19 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 # One printable line; a backslash ends a string early on one of the two engines.
 LABEL_PATTERN: Final = r"^[^\s\\]([^\x00-\x1f\\]{0,118}[^\s\\])?$"
 Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
+# Quoted where SQL reads the column, so it holds neither quotes nor a backslash.
+HEADER_PATTERN: Final = r"^[^\x00-\x1f'\"\\]{1,200}$"
+Header = Annotated[str, Field(pattern=HEADER_PATTERN)]
 CURRENCY_PATTERN: Final = r"^[A-Z]{3}$"
+# What stands after the @ of an e-mail address, in small letters.
+DOMAIN_PATTERN: Final = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"
 # The three scores have at most this many bins, hence a thousand cells.
 MAX_BINS: Final = 10
 Score = Annotated[int, Field(ge=1, le=MAX_BINS)]
 CutPoints = Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_BINS - 1)]
 DEFAULT: Final = "default"
+#: The display layer that stands for the tier of the customer.
+FROM_TIER: Final = "from_tier"
 
 
 class _Section(BaseModel):
@@ -48,8 +60,14 @@ class Business(_Section):
         pattern=CURRENCY_PATTERN,
         description="Currency of all published amounts, as a three-letter ISO 4217 code such as CNY.",
     )
-    model: Literal["non_contractual"] = Field(
-        description=("How customers buy; non_contractual means that they buy when they like and leave without notice.")
+    model: Literal["non_contractual", "contractual", "mixed"] = Field(
+        description=(
+            "How customers buy: non_contractual when they like, leaving without notice; contractual by contracts that "
+            "end; mixed judges those who have had a contract by it and all others by their purchases."
+        )
+    )
+    fiscal_year_starts: int = Field(
+        ge=1, le=12, description="Month in which the fiscal year begins; 1 is January, 4 is April."
     )
     valid_order_statuses: tuple[OrderStatus, ...] = Field(
         min_length=1,
@@ -67,6 +85,14 @@ class Business(_Section):
     )
 
 
+class ExternalId(_Section):
+    """A column in which one source names the customers of another."""
+
+    source: Header = Field(description="Landing folder of the source whose files have the column.")
+    column: Header = Field(description="Header of the column, as it stands in the files; one that nothing else reads.")
+    names: Header = Field(description="Landing folder of the source whose customers are named by their ids.")
+
+
 class Identity(_Section):
     """When records of customers are taken to be one person; may be left out, with the value named at the setting."""
 
@@ -79,13 +105,106 @@ class Identity(_Section):
             "for one person; a value that more of them share is a hotline and says nothing. 5 if left out."
         ),
     )
+    max_records_per_customer: int = Field(
+        default=50,
+        ge=2,
+        le=10_000,
+        description=(
+            "Most records of one customer, those that are merged counted once; where more hang together, the weakest "
+            "evidence between them is not believed. 50 if left out."
+        ),
+    )
+    external_ids: tuple[ExternalId, ...] = Field(
+        default=(), description="Columns in which one source names the customers of another; none if left out."
+    )
+    decisions: str | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "File beside this one in which people say that two records are, or are not, one customer; null, if left "
+            "out, is none."
+        ),
+    )
+
+
+class TestOrders(_Section):
+    """Which documents are tests or the house's own; they are kept and count nowhere, and so do their refunds."""
+
+    sources: tuple[Header, ...] = Field(default=(), description="Landing folders that hold nothing but tests.")
+    channels: tuple[Label, ...] = Field(default=(), description="Channels of test orders, in any case of letters.")
+    customers: tuple[Header, ...] = Field(
+        default=(), description="Customers who buy for tests, by the ids that their sources give them."
+    )
+    email_domains: tuple[Annotated[str, Field(pattern=DOMAIN_PATTERN)], ...] = Field(
+        default=(),
+        description="Domains of e-mail addresses whose owners buy for tests or for the house, such as example.com.",
+    )
+
+
+class Revenue(_Section):
+    """What counts as revenue; may be left out, with the value named at each setting."""
+
+    include_tax: bool = Field(
+        default=False,
+        description="Whether tax that a document shows beside its net amount is revenue; false if left out.",
+    )
+    include_shipping: bool = Field(
+        default=False,
+        description="Whether shipping that a document shows beside its net amount is revenue; false if left out.",
+    )
+    deduct_discount: bool = Field(
+        default=True,
+        description=(
+            "Whether discounts lower revenue; if not, they are added to it again and are coupon costs instead. "
+            "True if left out."
+        ),
+    )
+    test_orders: TestOrders = TestOrders()
+
+
+class Costs(_Section):
+    """What it costs to serve a customer where no file says it, in base currency; may be left out."""
+
+    touch: dict[Label, Annotated[float, Field(ge=0)]] = Field(
+        default={},
+        description=(
+            "Cost of one contact by its channel, such as {email: 0.01, call: 6}, where neither the contact nor its "
+            "campaign says what it cost; none if left out."
+        ),
+    )
+    event_kinds: tuple[Label, ...] = Field(
+        default=("event", "conference", "trade show", "webinar", "活动", "会议", "展会"),
+        description="Kinds of campaigns that are events, in any case of letters; their costs are event costs.",
+    )
+    service_per_ticket: dict[Label, Annotated[float, Field(ge=0)]] = Field(
+        default={},
+        description=(
+            "Cost of one ticket by its kind, such as {complaint: 25, repair: 60, other: 8}, where the ticket does not "
+            "say it; other stands for all kinds that are not named. None if left out."
+        ),
+    )
+    service_per_return: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Cost of handling one refund; null, if left out, counts none."
+    )
+    budget_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description=(
+            "Share of the margin expected of a customer within a year that may be spent on them; 0.1 if left out."
+        ),
+    )
 
 
 class RelationshipYears(_Section):
     """How long a customer relationship is taken to last."""
 
-    method: Literal["observed_to_as_of"] = Field(
-        description=("How the years are found; observed_to_as_of counts from the first purchase to the reporting day.")
+    method: Literal["observed_first_to_last", "observed_to_as_of", "expected"] = Field(
+        description=(
+            "How the years are found: observed_first_to_last counts from the first to the last purchase, "
+            "observed_to_as_of from the first purchase to the reporting day, expected is 1 divided by the share of "
+            "customers of the same tier that is lost in a year."
+        )
     )
     cap: float = Field(gt=0, le=50, description="Longest relationship, in years, that a customer value may count.")
 
@@ -96,6 +215,9 @@ class Clv(_Section):
     relationship_years: RelationshipYears
     discount_rate_year: float = Field(
         ge=0, lt=1, description="Yearly rate by which money of the future counts less; 0.08 means 8 percent."
+    )
+    include_costs: tuple[CostKind, ...] = Field(
+        description="Costs that are taken off the value of a customer; an empty list takes off none."
     )
 
 
@@ -161,6 +283,66 @@ class Rfm(_Section):
     )
 
 
+_WHEN: Final = (
+    "Condition such as orders_365d >= 3, or the word default for all that is left; the first that is met wins."
+)
+
+
+class _Class(_Section):
+    """Base of everything that customers belong to by a condition."""
+
+    id: Id = Field(description="Short name for machines, which never changes: small letters, digits and underscores.")
+    zh: Label = Field(description="Name shown to Chinese readers.")
+    en: Label = Field(description="Name shown to English readers.")
+    when: str = Field(min_length=1, description=_WHEN)
+
+
+class Tier(_Class):
+    """One level of value; every customer has exactly one."""
+
+    owner: Label = Field(description="Team or person that looks after the customers of the tier.")
+
+
+class Layer(_Section):
+    """One layer of the view that puts value and risk into one word."""
+
+    id: Id = Field(description="Short name for machines; from_tier stands for the tier of the customer.")
+    zh: Label | None = Field(default=None, description="Name shown to Chinese readers; left out for from_tier only.")
+    en: Label | None = Field(default=None, description="Name shown to English readers; left out for from_tier only.")
+    when: str = Field(min_length=1, description=_WHEN)
+
+
+class Stage(_Class):
+    """One stage of a customer's life; every customer is in exactly one."""
+
+    owner: Label | None = Field(default=None, description="Team or person that looks after the stage, if there is one.")
+
+
+class Group(_Class):
+    """One segment of a scheme; every customer is in exactly one of each scheme."""
+
+
+class Scheme(_Section):
+    """A way of dividing all customers, beside the tiers and stages."""
+
+    id: Id = Field(description="Short name for machines, which never changes: small letters, digits and underscores.")
+    zh: Label = Field(description="Name shown to Chinese readers.")
+    en: Label = Field(description="Name shown to English readers.")
+    family: Family = Field(description="What the scheme divides customers by.")
+    segments: tuple[Group, ...] = Field(
+        min_length=1,
+        description="Segments from first to last; the first that matches wins, the last must be default.",
+    )
+
+
+class CustomerTag(_Class):
+    """A word that a customer gets while a condition holds."""
+
+    group: Id = Field(
+        description="Tags of one group exclude each other: of those whose condition is met, the first counts."
+    )
+
+
 class Threshold(_Section):
     """After how many days without a purchase a customer counts as churned."""
 
@@ -187,6 +369,47 @@ class Threshold(_Section):
     )
 
 
+class AnnualBuyers(_Section):
+    """Customers who buy once a year are not lost for a silence of months."""
+
+    detect: bool = Field(description="Whether customers who buy about once a year are told apart.")
+    tolerance: float = Field(
+        ge=1,
+        le=3,
+        description="Times their own yearly gap after which they count as lost; 1.25 means a quarter late.",
+    )
+
+
+class Contract(_Section):
+    """When a contract counts as lost."""
+
+    grace_days: int = Field(
+        ge=0, le=365, description="Days after the end of a contract within which it may still be renewed."
+    )
+
+
+class Remedy(_Section):
+    """What to do about a reason for leaving."""
+
+    zh: Label = Field(description="The action in Chinese, as the owner reads it.")
+    en: Label = Field(description="The action in English, as the owner reads it.")
+
+
+class Reason(_Section):
+    """One reason why customers leave."""
+
+    id: Id = Field(description="Short name for machines, which never changes: small letters, digits and underscores.")
+    zh: Label = Field(description="Name shown to Chinese readers.")
+    en: Label = Field(description="Name shown to English readers.")
+    matches: tuple[Label, ...] = Field(
+        description=(
+            "Reason codes of the sources that mean this, whatever their case; the last reason has none and takes "
+            "every code that no other names."
+        )
+    )
+    recommended_action: Remedy
+
+
 class Churn(_Section):
     """What losing a customer means."""
 
@@ -194,6 +417,43 @@ class Churn(_Section):
         ge=7, le=730, description="Days ahead for which the probability of no further purchase is predicted."
     )
     threshold: Threshold
+    annual_buyers: AnnualBuyers
+    contract: Contract
+    reasons: tuple[Reason, ...] = Field(
+        min_length=1, description="Reasons why customers leave, the last of which takes what no other names."
+    )
+
+
+class Scale(_Section):
+    """One scale on which customers are asked how satisfied they are."""
+
+    min: int = Field(ge=-100, le=100, description="Worst score of the scale.")
+    max: int = Field(ge=-100, le=100, description="Best score of the scale, by which the scale is known.")
+
+
+class Satisfaction(_Section):
+    """How answers and tickets are read."""
+
+    ticket_sla_days: int = Field(
+        ge=0, le=365, description="Days within which a ticket should be settled; an older open one is unresolved."
+    )
+    csat_scales: tuple[Scale, ...] = Field(
+        min_length=1,
+        description="Scales of satisfaction scores, each brought to 1 to 5; scores on any other scale are left out.",
+    )
+
+
+class Loyalty(_Section):
+    """What the loyalty programme owes."""
+
+    point_value: float = Field(ge=0, description="Worth of one point, in base currency; 0.01 means a hundredth.")
+
+
+class Escalation(_Section):
+    """From where a sign counts for more."""
+
+    value: float = Field(description="Value from which the sign counts with the higher weight.")
+    weight: float = Field(gt=0, le=0.99, description="How much the sign counts from there on, above 0 and up to 0.99.")
 
 
 class Signal(_Section):
@@ -204,10 +464,48 @@ class Signal(_Section):
     en: Label = Field(description="Reason shown to English readers.")
     metric: str = Field(
         description="Figure that is watched, by its name in the metric catalogue.",
-        json_schema_extra={"enum": [*sorted(numeric_in(Use.SIGNAL))]},
+        json_schema_extra={"enum": [*sorted(watchable())]},
     )
-    op: Operator = Field(description="Comparison between the figure and the value.")
-    value: float = Field(description="Value with which the figure is compared, in the unit of the figure.")
+    op: Operator = Field(
+        description=(
+            "Comparison between the figure and the value; drop_pct and rise_pct ask by which share the figure has "
+            "fallen or risen against vs."
+        )
+    )
+    value: float = Field(
+        description=(
+            "Value with which the figure is compared, in its unit; a share such as 0.8 for drop_pct and rise_pct, and "
+            "1 for yes or 0 for no."
+        )
+    )
+    vs: str | None = Field(
+        default=None,
+        description=(
+            "What the figure is held against with drop_pct and rise_pct: prior_90d, prior_90d_monthly_avg or another "
+            "metric."
+        ),
+    )
+    min_baseline: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Least that vs must be for a fall or a rise to mean anything."
+    )
+    min_value: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Least that the figure itself must be for a fall or a rise to mean anything."
+    )
+    max_age_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
+        default=None, description="Days after which an answer to a survey is too old to be a sign."
+    )
+    and_: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        alias="and",
+        description="Condition that must be met as well, such as usage_trend_30d < -0.3.",
+    )
+    window_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
+        default=None,
+        description="Days that the figure looks back on, repeated for the reader; it must be the figure's own window.",
+    )
+    escalate: Escalation | None = Field(
+        default=None, description="From where the sign counts for more; left out where it never does."
+    )
     # Signals combine as 1 - product(1 - weight x strength), each strength up to 1. At a weight of 1 no other
     # would count, and the logarithm that shares the score among them would be infinite.
     weight: float = Field(
@@ -319,18 +617,74 @@ class Rules(_Section):
 
     business: Business
     identity: Identity = Identity()
+    revenue: Revenue = Revenue()
+    costs: Costs = Costs()
     clv: Clv
     rfm: Rfm
+    tiers: tuple[Tier, ...] = Field(
+        min_length=1,
+        description="Levels of value from first to last; the first that matches wins, the last must be default.",
+    )
+    display_layer: tuple[Layer, ...] = Field(
+        description=(
+            "Layers that put value and risk into one word; the first that matches wins, the last must be default. An "
+            "empty list shows the tiers."
+        )
+    )
+    lifecycle: tuple[Stage, ...] = Field(
+        min_length=1,
+        description="Stages of a customer's life; the first that matches wins, the last must be default.",
+    )
+    segment_schemes: tuple[Scheme, ...] = Field(
+        description="Other ways of dividing all customers, side by side; may be empty."
+    )
+    tags: tuple[CustomerTag, ...] = Field(description="Words that customers get while a condition holds; may be empty.")
+    manual_tags: str | None = Field(
+        default=None,
+        min_length=1,
+        description="File beside this one in which people give tags to customers; null, if left out, is none.",
+    )
     churn: Churn
+    satisfaction: Satisfaction
+    loyalty: Loyalty
     signals: tuple[Signal, ...] = Field(description="Warning signs that raise the risk score of a customer.")
     risk_levels: RiskLevels
     lists: tuple[MarketingList, ...] = Field(description="Lists of customers that somebody acts on.")
     gates: Gates = Gates()
+    _decisions: tuple[Decision, ...] = PrivateAttr(default=())
+    _given_tags: tuple[ManualTag, ...] = PrivateAttr(default=())
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What people have decided about records of customers, in the order of the file that ``identity`` names."""
+        return self._decisions
+
+    def deciding(self, decisions: tuple[Decision, ...]) -> Self:
+        """The same rules with these decisions."""
+        rules = self.model_copy()
+        rules._decisions = decisions
+        return rules
+
+    @property
+    def given_tags(self) -> tuple[ManualTag, ...]:
+        """Tags that people gave to customers, in the order of the file that ``manual_tags`` names."""
+        return self._given_tags
+
+    def tagging(self, given_tags: tuple[ManualTag, ...]) -> Self:
+        """The same rules with these tags."""
+        rules = self.model_copy()
+        rules._given_tags = given_tags
+        return rules
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the rules as canonical JSON, in hex: the layout of the file does not matter."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """SHA-256 of rules, decisions and tags as canonical JSON, in hex: the layout of the files does not matter."""
+        content = self.model_dump(mode="json", by_alias=True)
+        if self._decisions:
+            content["decisions"] = [(*decision[:-1], decision.decided_on.isoformat()) for decision in self._decisions]
+        if self._given_tags:
+            content["given_tags"] = [tuple(map(str, tag[1:])) for tag in self._given_tags]
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from rules.checks import Finding
 from rules.document import Location
-from rules.schema import CURRENCY_PATTERN, DEFAULT, ID_PATTERN, LABEL_PATTERN, json_schema
+from rules.schema import CURRENCY_PATTERN, DEFAULT, HEADER_PATTERN, ID_PATTERN, LABEL_PATTERN, json_schema
 from rules.suggestions import nearest
 
 Part = Mapping[str, Any]
@@ -30,6 +30,7 @@ _PATTERNS: Final = {
     ID_PATTERN: "a short name of small letters, digits and underscores that starts with a letter",
     LABEL_PATTERN: "one line of text without a backslash",
     CURRENCY_PATTERN: "three capital letters",
+    HEADER_PATTERN: "one line of text without quotes or a backslash",
 }
 _LIMITS: Final = {
     "exclusiveMinimum": "more than",

@@ -53,7 +53,9 @@ class _Steps:
         self.total_places = [place for place in named if place is not None]
         self.filled, self.within = plan.filled()
         self.labels = {tuple(map(normalise_header, names)) for names in (plan.header.labels, plan.header.others)}
-        self.looks_for_header = steps_needed(plan) and any(plan.header.labels)
+        # Spelling every cell of every row would take longer than all the rest; a row that says the header begins so.
+        looks_for_header = steps_needed(plan) and any(plan.header.labels)
+        self.beginnings = {label[:1] for label in self.labels if looks_for_header}
         self.above: Sequence[str] | None = None
 
     def is_footer(self, row: Sequence[str]) -> bool:
@@ -65,7 +67,8 @@ class _Steps:
             cells = [row[place] for place in self.total_places if place < len(row)] or [_first(row)]
             if any(normalise_label(cell) in self.totals for cell in cells):
                 return True
-        return self.looks_for_header and tuple(map(normalise_header, row)) in self.labels
+        begins_so = bool(self.beginnings) and tuple(map(normalise_header, row[:1])) in self.beginnings
+        return begins_so and tuple(map(normalise_header, row)) in self.labels
 
     def continues(self, row: list[str]) -> bool:
         """Complete a row that goes on with the document above."""
@@ -134,7 +137,7 @@ def settle(rows: Iterable[list[str]], plan: Plan, target: Path, *, is_padded: bo
                 continue
             cells = _padded(row, columns) if is_padded else row
             width = len(cells)
-            if width != columns or any(map(_DAMAGE.search, cells)):
+            if width != columns or _DAMAGE.search("".join(cells)):
                 steps.above = None
                 misshapen.append((number, _as_text(cells, plan)))
             else:

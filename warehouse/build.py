@@ -108,8 +108,8 @@ def write_run_tables(
     carry_over(con, "previous_list_members", list_member_columns, previous_list_members)
 
 
-def carry_over(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], file: Path | None) -> None:
-    """Put a table of an earlier release into the schema ``run``, in the shape of today.
+def carry_over(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], *files: Path | None) -> None:
+    """Put what was published of a table earlier into the schema ``run``, in the shape of today.
 
     Parameters
     ----------
@@ -118,20 +118,22 @@ def carry_over(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, 
     name : str
         Name of the table to make; whatever has it is replaced.
     columns : mapping of str to str
-        Column to SQL type, in order. A column that the file does not have yet is NULL, and one that nobody asks
-        for any more is left out.
-    file : Path or None
-        The table as Parquet; without it the new table is empty.
+        Column to SQL type, in order. A column that no file has yet is NULL, and one that nobody asks for any more
+        is left out.
+    *files : Path or None
+        The table as Parquet, in as many parts as there are; without any the new table is empty.
 
     Raises
     ------
     WarehouseError
-        If the file is not readable as such a table.
+        If a file is not readable as such a table.
     """
-    if file is None:
+    parts = [file for file in files if file is not None]
+    if not parts:
         replace_table(con, "run", name, columns, [])
         return
-    source = f"read_parquet({quote_literal(file)}, hive_partitioning = false)"
+    listed = ", ".join(quote_literal(file) for file in parts)
+    source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
     try:
         present = {row[0] for row in con.execute(f"describe select * from {source}").fetchall()}
         selected = ", ".join(
@@ -140,7 +142,9 @@ def carry_over(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, 
         )
         _create_table(con, "run", name, f"select {selected} from {source}")
     except duckdb.Error as error:
-        raise WarehouseError(f"{file} cannot be read as a table of an earlier release: {_first_line(error)}") from error
+        raise WarehouseError(
+            f"{parts[0]} cannot be read as a table of an earlier release: {_first_line(error)}"
+        ) from error
 
 
 def replace_table(

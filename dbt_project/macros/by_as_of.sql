@@ -1,6 +1,7 @@
 {#-
     A table with one part per as_of, filled one as_of at a time: five dates in one group-by need five times the memory and
-    save no time. The model reads its date from run.snapshot_as_of; this loop moves that date over run.as_of_dates.
+    save no time. The model names its date `as_of_now()`; this loop puts the days of run.as_of_dates in its place that serve one of
+    the model's `purposes`.
 -#}
 {% materialization by_as_of, default %}
     {%- set target_relation = this.incorporate(type='table') -%}
@@ -8,7 +9,11 @@
 
     {{ run_hooks(pre_hooks) }}
 
-    {%- set dates = run_query("select distinct cast(as_of as string) as as_of from " ~ source('run', 'as_of_dates') ~ " order by 1").columns[0].values() -%}
+    {%- set purposes = "'" ~ config.require('purposes') | join("', '") ~ "'" -%}
+    {%- set dates = run_query(
+        "select distinct cast(as_of as string) as as_of from " ~ source('run', 'as_of_dates')
+        ~ " where purpose in (" ~ purposes ~ ") order by 1"
+    ).columns[0].values() -%}
     {%- if not dates -%}
         {{ exceptions.raise_compiler_error("run.as_of_dates is empty: there is no day to compute " ~ this.identifier ~ " for") }}
     {%- endif -%}
@@ -18,15 +23,13 @@
     {%- endif -%}
 
     {%- for as_of in dates -%}
-        {%- do run_query("delete from " ~ source('run', 'snapshot_as_of')) -%}
-        {%- do run_query("insert into " ~ source('run', 'snapshot_as_of') ~ " values (cast('" ~ as_of ~ "' as date))") -%}
         {%- call statement('main' if loop.last else 'as_of_' ~ loop.index) -%}
             {%- if loop.first -%}
                 create table {{ target_relation }} as
             {%- else -%}
                 insert into {{ target_relation }}
             {%- endif %}
-            {{ sql }}
+            {{ sql | replace(as_of_now(), "cast('" ~ as_of ~ "' as date)") }}
         {%- endcall -%}
     {%- endfor -%}
 

@@ -62,7 +62,36 @@
 {#- A text from business.yml as a SQL literal. -#}
 {%- macro literal(text) -%} '{{ text | replace("'", "''") }}' {%- endmacro -%}
 
+{#- Texts from business.yml as a list of SQL literals; an empty list holds nothing, and is no error. -#}
+{%- macro literals(texts) -%}
+    {%- for text in texts -%} {{ literal(text) }}{% if not loop.last %}, {% endif %} {%- else -%} null {%- endfor -%}
+{%- endmacro -%}
+
 {#- A text's place between 0 and 1, the same on every night and every machine. -#}
 {%- macro hash_fraction(text) -%} {{ return(adapter.dispatch('hash_fraction')(text)) }} {%- endmacro -%}
 {%- macro duckdb__hash_fraction(text) -%} (cast('0x' || substring(sha256({{ text }}), 1, 8) as bigint) / 4294967296.0) {%- endmacro -%}
 {%- macro spark__hash_fraction(text) -%} (cast(conv(substring(sha2({{ text }}, 256), 1, 8), 16, 10) as bigint) / 4294967296.0) {%- endmacro -%}
+
+{#- A text out of a JSON object, by a key without quotes. -#}
+{%- macro json_text(json, key) -%} {{ return(adapter.dispatch('json_text')(json, key)) }} {%- endmacro -%}
+{%- macro duckdb__json_text(json, key) -%} json_extract_string({{ json }}, '$."{{ key }}"') {%- endmacro -%}
+{%- macro spark__json_text(json, key) -%} get_json_object({{ json }}, "$['{{ key }}']") {%- endmacro -%}
+
+{#- One row per part of a text, `part`, with some columns of the row it stands in; `separators` is a regular expression. -#}
+{%- macro split_rows(relation, columns, text, separators) -%} {{ return(adapter.dispatch('split_rows')(relation, columns, text, separators)) }} {%- endmacro -%}
+{%- macro duckdb__split_rows(relation, columns, text, separators) -%}
+    select
+        {%- for column in columns %}
+        {{ column }},
+        {%- endfor %}
+        unnest(regexp_split_to_array({{ text }}, '{{ separators }}')) as part
+    from {{ relation }}
+{%- endmacro -%}
+{%- macro spark__split_rows(relation, columns, text, separators) -%}
+    select
+        {%- for column in columns %}
+        {{ column }},
+        {%- endfor %}
+        explode(split({{ text }}, '{{ separators }}')) as part
+    from {{ relation }}
+{%- endmacro -%}

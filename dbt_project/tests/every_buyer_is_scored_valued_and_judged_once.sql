@@ -1,6 +1,6 @@
 with everywhere as (
     select customer_id, 'customer_snapshots' as found_in from {{ ref('customer_snapshots') }}
-    where as_of = {{ tonight() }}
+    where as_of = {{ tonight() }} and occasions > 0
 
     union all
 

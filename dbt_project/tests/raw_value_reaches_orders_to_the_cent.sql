@@ -1,13 +1,24 @@
+{#- What the rules add to the net amount of a document, from what it shows beside it; a refund gives it back. -#}
+{%- set revenue = var('revenue') %}
+{%- set besides = {'tax_amount': revenue.include_tax, 'shipping_amount': revenue.include_shipping, 'discount_amount': not revenue.deduct_discount} %}
+{%- set terms = ['0'] %}
+{%- for column, is_counted_besides in besides.items() if is_counted_besides %}
+{%- set amount = 'coalesce(cast(raw_orders.' ~ column ~ ' as decimal(18, 4)), 0)' %}
+{%- set shown = 'abs(' ~ amount ~ ')' if column == 'discount_amount' else amount %}
+{%- do terms.append("case when current_orders.kind = 'refund' then -abs(" ~ amount ~ ") else " ~ shown ~ " end") %}
+{%- endfor %}
+
 -- Everything that should count, whether it does or not. A refund above zero is no refund: another test tells of it.
 with orders as (
     select * from {{ ref('orders') }}
-    where {{ is_counted('status') }} and kind is not null and (kind = 'sale' or coalesce(net_amount_orig, 0) <= 0)
+    where {{ is_counted('status') }} and not is_test and kind is not null and (kind = 'sale' or coalesce(net_amount_orig, 0) <= 0)
 ),
 
 heads as (
     select
         current_orders.order_id,
-        cast(raw_orders.net_amount as decimal(18, 4)) as net_amount
+        cast(raw_orders.net_amount as decimal(18, 4)) as net_amount,
+        {{ terms | join(' + ') }} as counted_besides
     from {{ ref('orders_current') }} as current_orders
     inner join {{ source('raw', 'orders') }} as raw_orders
         on current_orders.source_system = raw_orders.source_system
@@ -53,7 +64,7 @@ totals as (
     select
         orders.kind,
         orders.currency,
-        coalesce(sum(coalesce(heads.net_amount, line_totals.net_amount)), 0) as raw_amount,
+        coalesce(sum(coalesce(heads.net_amount, line_totals.net_amount) + heads.counted_besides), 0) as raw_amount,
         coalesce(sum(orders.net_amount_orig) filter (where orders.is_valid), 0) as mart_amount
     from orders
     left join heads

@@ -5,7 +5,6 @@ with snapshots as (
 
 customers as (
     select * from {{ ref('customers') }}
-    where orders > 0
 )
 
 select

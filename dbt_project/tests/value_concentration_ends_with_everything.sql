@@ -8,7 +8,7 @@ everyone as (
         count(*) as customers,
         sum(gross_margin) as gross_margin
     from {{ ref('customer_snapshots') }}
-    where as_of = {{ tonight() }}
+    where as_of = {{ tonight() }} and occasions > 0
 )
 
 select

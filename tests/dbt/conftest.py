@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 
 from assets.identity import COMPONENT_COLUMNS
-from assets.raw import IDENTIFIER_KEY, IDENTITY_STATE, LIST_STATE
+from assets.raw import (
+    CUSTOMER_STATE,
+    IDENTIFIER_KEY,
+    IDENTITY_DECISIONS,
+    IDENTITY_STATE,
+    LIST_STATE,
+    MANUAL_TAGS,
+    METRIC_CATALOG,
+    TAG_STATE,
+)
+from rules.indicators import catalogue_rows
 from sources import catalog
 from warehouse.build import FeedFiles, carry_over, register_raw, replace_table, write_run_tables
 from warehouse.connection import connect
@@ -86,8 +96,13 @@ def prepare(home: Path) -> Path:
             list_member_columns=LIST_STATE,
         )
         replace_table(con, "run", "identifier_key", IDENTIFIER_KEY, [("36" * 64, "5c" * 64)])
+        replace_table(con, "run", "identity_decisions", IDENTITY_DECISIONS, [])
+        replace_table(con, "run", "metric_catalog", METRIC_CATALOG, catalogue_rows())
         for table, columns in IDENTITY_STATE.items():
             carry_over(con, f"previous_{table}", columns, None)
+        carry_over(con, "published_states", CUSTOMER_STATE)
+        carry_over(con, "previous_customer_tags", TAG_STATE, None)
+        replace_table(con, "run", "manual_tags", MANUAL_TAGS, [])
         replace_table(con, "identity", "components", COMPONENT_COLUMNS, [])
         replace_table(con, "predictions", "btyd_states", SCORES | {"prediction_status": "varchar"}, [])
         replace_table(con, "predictions", "spend_model", dict.fromkeys("pqv", "double"), [(6.0, 4.0, 15.0)])

@@ -78,6 +78,7 @@ def test_no_link_is_absolute(page: Path) -> None:
 @every_page
 def test_commands_exist(page: Path) -> None:
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    known |= {group.name for group in app.registered_groups if group.name}
     assert set(COMMAND.findall(page.read_text(encoding="utf-8"))) <= known
 
 

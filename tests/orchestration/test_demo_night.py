@@ -1,6 +1,7 @@
 """A night on the demo: what was spoilt is rejected, every record is accounted for, and the revenue is what was sold."""
 
 import csv
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from demo import write_demo
 from demo.company import simulate
+from tests.dbt.semantic_sql import Semantics
 
 pytestmark = pytest.mark.slow
 
@@ -16,6 +18,22 @@ CUSTOMERS, SEED = 1_000, 7
 RULES = Path(__file__).resolve().parents[2] / "config" / "business.yml"
 REPEATED = {"dup_exact", "dup_key"}
 UNCOUNTED = {"ignored", "soft_deleted", "excluded_status"}
+# Metrics of two tables that are one number.
+ONE_NUMBER = {
+    "kpi_daily_orders": "orders",
+    "kpi_daily_net_revenue": "net_revenue",
+    "revenue_ledger_net_revenue": "net_revenue",
+    "revenue_monthly_net_revenue": "net_revenue",
+    "net_revenue_by_order_date": "net_revenue",
+    "revenue_monthly_gross_margin": "gross_margin",
+    "monetary": "net_revenue_of_customers",
+    "clv_cube_clv_net": "clv_net",
+    "clv_cube_clv_predicted_365d": "clv_predicted_365d",
+    "points_booked": "points_balance",
+    "points_monthly_liability": "liability",
+    "signal_coverage_fired": "fired_signals",
+    "rejected_summary_rejected_records": "rejected_records",
+}
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +127,91 @@ def test_whom_a_phone_or_an_address_joins_is_one_customer(home):
             """
         ).fetchall()
     assert strangers == []
+
+
+def test_almost_every_pair_that_is_joined_is_one_person_and_almost_every_person_is_joined(home):
+    """Pairwise precision and recall over the records of all sources, against the people that the demo began with."""
+    with duckdb.connect() as con:
+        con.execute(f"attach '{home / 'build' / 'warehouse.duckdb'}' as built (read_only)")
+        # The programme of the members is a source of files in canonical form, so the system is told by the folder.
+        con.execute(
+            f"""
+            create table records as
+            select identities.customer_id, people.person
+            from built.core.source_customers as identities
+            join read_csv('{home / "truth" / "people.csv"}', all_varchar = true) as people
+                using (source, source_customer_id)
+            """
+        )
+        [(found, of_records)] = con.execute(
+            "select (select count(*) from records), (select count(*) from built.core.source_customers)"
+        ).fetchall()
+        pairs = "select cast(sum(n * (n - 1) / 2) as integer) from (select count(*) as n from records group by {})"
+        same, joined, both = (
+            con.execute(pairs.format(columns)).fetchall()[0][0]
+            for columns in ("person", "customer_id", "person, customer_id")
+        )
+    assert found == of_records
+    assert same > 1_000
+    assert both / joined >= 0.99, (both, joined)
+    assert both / same >= 0.95, (both, same)
+
+
+def test_a_hotline_joins_none_of_those_who_have_it(home):
+    with duckdb.connect() as con:
+        con.execute(f"attach '{home / 'build' / 'warehouse.duckdb'}' as built (read_only)")
+        simulate(con, customers=CUSTOMERS, seed=SEED)
+        [(callers, customers)] = con.execute(
+            f"""
+            with people as (from read_csv('{home / "truth" / "people.csv"}', all_varchar = true))
+            select count(distinct people.person), count(distinct identities.customer_id)
+            from company.shared_contacts as shared
+            join people on people.person = cast(shared.person_no as varchar) and people.source = shared.system
+            join built.core.source_customers as identities using (source, source_customer_id)
+            where shared.kind = 'hotline'
+            """
+        ).fetchall()
+    assert callers == customers >= 50
+
+
+@pytest.fixture(scope="module")
+def manifest(home):
+    return json.loads(home.joinpath("build", "dbt", "manifest.json").read_text(encoding="utf-8"))
+
+
+def test_a_metric_is_one_number_whichever_table_it_is_counted_in(home, manifest):
+    semantics = Semantics.of(manifest)
+    figures = {name: ask(home, semantics.query(name))[0][0] for name in {*ONE_NUMBER, *ONE_NUMBER.values()}}
+    for name, other in ONE_NUMBER.items():
+        assert float(figures[name]) == pytest.approx(float(figures[other]), rel=1e-6), (name, other)
+        assert figures[name] != 0, name
+
+
+def test_a_metric_row_by_row_is_the_column_of_its_name(home, manifest):
+    semantics = Semantics.of(manifest)
+    tables = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+    compared = set()
+    for name, metric in semantics.metrics.items():
+        table = semantics.table_of(name)
+        figure, columns = metric["config"]["meta"].get("figure", name), tables[table]["columns"]
+        # A document that does not count has an amount nonetheless.
+        if figure not in columns or table in ("orders", "order_lines"):
+            continue
+        grain = tuple(tables[table]["config"]["meta"]["grain"])
+        is_month = columns.get("period", {}).get("data_type") == "string"
+        wrong = ask(
+            home,
+            f"""
+            select published.*, counted.{name} as counted
+            from marts.{table} as published
+            join ({semantics.query(name, by=grain)}) as counted using ({", ".join(grain)})
+            where {"published.period = 'month' and " if is_month else ""}
+                published.{figure} is distinct from counted.{name}
+                and not coalesce(
+                    abs(published.{figure} - counted.{name}) <= 1e-6 * greatest(1, abs(published.{figure})), false
+                )
+            """,
+        )
+        assert wrong == [], name
+        compared.add(name)
+    assert len(compared) > 50

@@ -97,7 +97,7 @@ MISTAKES = [
     ("horizon_days: 90", "horizon_day: 90", "horizon_day:",
      "churn.horizon_day is not a known setting; did you mean horizon_days?"),
     ("horizon_days: 90", "horizon_days: 90\n  zzz: 1", "zzz",
-     "churn.zzz is not a known setting; remove it or use one of horizon_days, threshold"),
+     "churn.zzz is not a known setting; remove it or use one of annual_buyers, contract, horizon_days"),
     ("  horizon_days: 90\n", "", "churn:",
      "churn.horizon_days is missing; add it (meaning: Days ahead"),
     ("discount_rate_year: 0.08", "discount_rate_year: 8%", "8%",
@@ -108,8 +108,12 @@ MISTAKES = [
      "must be between 0 and 1, but is 30"),
     ("base_currency: CNY", "base_currency: rmb", "rmb",
      'business.base_currency must be three capital letters, but is "rmb"'),
-    ("model: non_contractual", "model: contractual", "model:",
-     'business.model must be the word non_contractual, but is "contractual"'),
+    ("model: non_contractual  ", "model: subscription  ", "model:",
+     'business.model must be one of non_contractual, contractual, mixed, but is "subscription"'),
+    ("fiscal_year_starts: 1 ", "fiscal_year_starts: 13 ", "fiscal_year",
+     "business.fiscal_year_starts must be between 1 and 12, but is 13"),
+    ("[touch, coupon, event, service]", "[touch, touch]", "include_costs",
+     "clv.include_costs[2] is used twice: touch; keep one"),
     ("Asia/Shanghai", "Asia/Shangai", "Shangai",
      "business.time_zone is not a known time zone: Asia/Shangai; did you mean Asia/Shanghai?"),
     ("[paid, shipped, completed]", "[paid, payed]", "payed",
@@ -128,9 +132,9 @@ MISTAKES = [
      'rfm.method must be one of quantile, fixed, but is "kmeans"'),
     ("method: quantile", "method: fixed", "rfm:",
      "rfm.cuts is missing; the method fixed needs cut points"),
-    ("when: default", "when: rest", "when: rest",
+    ("en: Others, when: default", "en: Others, when: rest", "when: rest",
      'rfm.segments[other].when must be the word default, but is "rest"'),
-    ("when: default", "when: {r: [1]}", "id: other",
+    ("en: Others, when: default", "en: Others, when: {r: [1]}", "en: Others",
      "rfm.segments[other].when must be default in the last segment"),
     ("when: {r: [2, 3]}", "when: default", "id: cooling",
      "rfm.segments[cooling].when is default, but only the last segment may be"),
@@ -154,7 +158,7 @@ MISTAKES = [
      "rfm.segments[cooling].en must be one line of text without a backslash"),
     ("min_days: 30", "min_days: 500", "min_days: 500",
      "churn.threshold.min_days must not exceed max_days, but 500 is more than 400"),
-    ("weight: 0.5}", "weight: 1}", "id: model_risk",
+    ("value: 0, weight: 0.5}", "value: 0, weight: 1}", "id: model_risk",
      "signals[model_risk].weight must be more than 0 and at most 0.99, but is 1"),
     ("metric: cadence_ratio", "metric: cadence_ration", "id: overdue",
      "signals[overdue].metric names cadence_ration, which is not a metric; did you mean cadence_ratio?"),
@@ -170,12 +174,101 @@ MISTAKES = [
      "lists[churn_alert].rank_by names country, which cannot stand here"),
     ("[phone, wechat]", "[phone, pigeon]", "pigeon",
      "lists[churn_alert].channels[2] must be one of phone, sms"),
-    ("recency_days <= 365", "recency <= 365", 'when: "risk',
+    ("and recency_days <= 365", "and recency <= 365", "and recency <=",
      "lists[churn_alert].when names recency, which is not a metric that can stand here; did "
      "you mean recency_days?"),
-    ("'critical') and", "'critcal') and", 'when: "risk',
+    ("'critical') and recency", "'critcal') and recency", "critcal",
      "lists[churn_alert].when compares risk_level with 'critcal', which it never is; did you "
      "mean critical?"),
+    # Tiers, stages, layers, schemes and tags.
+    ("id: regular, zh", "id: high_value, zh", "en: Regular",
+     "tiers[high_value].id is used twice: high_value; choose another"),
+    ("en: Regular, when: default, owner: crm", "en: Regular, when: orders_total >= 0, owner: crm", "id: regular",
+     "tiers[regular].when must be default in the last one, so that every customer has one"),
+    ("when: \"pct(clv_net_margin_basis) >= 0.80 and orders_365d >= 3\"", "when: default", "id: high_value",
+     "tiers[high_value].when is default, but only the last one may be; move it to the end"),
+    ("pct(clv_net_margin_basis) >= 0.80", "pct(clv_net_margin_basis) >= 80", "id: high_value",
+     "tiers[high_value].when compares pct with 80; write a number between 0 and 1 with up to four decimals"),
+    ("pct(clv_net_margin_basis) >= 0.80", "clv_predicted_365d >= 80", "id: high_value",
+     "tiers[high_value].when names clv_predicted_365d, which is not a metric that can stand here"),
+    ("pct(clv_net_margin_basis) >= 0.80", "risk_level = 'low'", "id: high_value",
+     "tiers[high_value].when names risk_level, which is not a metric that can stand here"),
+    ("pct(clv_net_margin_basis) >= 0.80", "lifecycle_stage = 'loyal'", "id: high_value",
+     "tiers[high_value].when names lifecycle_stage, which is not a metric that can stand here"),
+    ("when: churned, owner", "when: churn, owner", "id: churned",
+     "lifecycle[churned].when names churn, which is not a metric that can stand here; did you mean churned?"),
+    ("when: churned, owner", "when: orders_total, owner", "id: churned",
+     "lifecycle[churned].when is a number, not a condition; compare it with something"),
+    ("when: churned, owner", "when: churned, onwer", "onwer",
+     "lifecycle[churned].onwer is not a known setting; did you mean owner?"),
+    ("  - {id: from_tier, when: default}\n", "", "- {id: at_risk, zh: 流失风险客户, en: At risk, when: \"risk_level in",
+     "display_layer[at_risk].when must be default in the last one"),
+    ("{id: from_tier, when: default}", "{id: regular, zh: 一般, en: All, when: default}", "en: All",
+     "display_layer[regular].id is also the id of a tier: regular; choose another"),
+    ("{id: from_tier, when: default}", "{id: others, zh: 其他, when: default}", "{id: others",
+     "display_layer[others].en is missing; add the name that readers see"),
+    ("{id: from_tier, when: default}", "{id: from_tier, en: Tier, when: default}", "{id: from_tier",
+     "display_layer[from_tier].en has no effect, since the tier has a name of its own; remove it"),
+    ("id: growth_path", "id:  activity", "id: activity",
+     "segment_schemes[activity].id is used twice: activity; choose another"),
+    ("family: value", "family: worth", "family: worth",
+     "segment_schemes[order_value].family must be one of value, behavioural, demographic, psychographic, lifecycle"),
+    ("when: \"coalesce(tenure_days, days_since_created) <= 30\"", "when: tier = 'vip'", "id: new_user",
+     "segment_schemes[activity].segments[new_user].when compares tier with 'vip', which it never is"),
+    ("id: silent, zh", "id: active, zh", "沉默用户",
+     "segment_schemes[activity].segments[active].id is used twice: active; choose another"),
+    ("when: tier = 'high_value'}", "when: default}", "id: vip",
+     "tags[vip].when is default, but only the last of the group value may be"),
+    ("when: tier = 'potential'}", "when: display_layer = 'from_tier'}", "id: rising",
+     "tags[rising].when compares display_layer with 'from_tier', which it never is"),
+    # Signals.
+    ("op: \">=\", value: 1.5,", "op: drop_pct, value: 0.5,", "id: overdue",
+     "signals[overdue].vs is missing; drop_pct needs what the figure was before: name another metric"),
+    ("vs: prior_90d, op: drop_pct, value: 0.5, min_baseline: 3", "op: drop_pct, value: 0.5, min_baseline: 3",
+     "id: order_count_drop",
+     "signals[order_count_drop].vs is missing; drop_pct needs what the figure was before: use prior_90d"),
+    ("vs: prior_90d, op: drop_pct, value: 0.5, min_baseline: 3", "vs: last_year, op: drop_pct, value: 0.5",
+     "id: order_count_drop",
+     "signals[order_count_drop].vs names last_year, which orders_90d cannot be held against; use prior_90d"),
+    ("op: drop_pct, value: 0.8", "op: drop_pct, value: 80", "id: feature_use",
+     "signals[feature_use_drop_80pct].value must be more than 0 and at most 1 with drop_pct"),
+    ("value: 1.5, weight: 0.4", "value: 1.5, vs: orders_90d, weight: 0.4", "id: overdue",
+     "signals[overdue].vs has no effect with >=; remove it or use drop_pct or rise_pct"),
+    ("value: 1.5, weight: 0.4", "value: 1.5, min_value: 2, weight: 0.4", "id: overdue",
+     "signals[overdue].min_value has no effect with >=; remove it or use drop_pct or rise_pct"),
+    ("value: 1.5, weight: 0.4", "value: 1.5, max_age_days: 30, weight: 0.4", "id: overdue",
+     "signals[overdue].max_age_days has no effect: cadence_ratio is of today; only csat_latest, nps_latest can be old"),
+    ("min_baseline: 3, weight: 0.5", "min_baseline: 3, window_days: 30, weight: 0.5", "id: order_count_drop",
+     "signals[order_count_drop].window_days is 30, but orders_90d looks back 90 days; remove it"),
+    ("value: 1.5, weight: 0.4", "value: 1.5, window_days: 30, weight: 0.4", "id: overdue",
+     "signals[overdue].window_days is 30, but cadence_ratio has no window; remove it"),
+    ("escalate: {value: 21, weight: 0.5}", "escalate: {value: 7, weight: 0.5}", "id: no_login_14d",
+     "signals[no_login_14d].escalate.value must be more than 14, where the sign fires already"),
+    ("escalate: {value: 21, weight: 0.5}", "escalate: {value: 21, weight: 0.3}", "id: no_login_14d",
+     "signals[no_login_14d].escalate.weight must be more than 0.35, which the sign counts already"),
+    ("value: 6, max_age_days: 180, weight: 0.3}", "value: 6, weight: 0.3, escalate: {value: 8, weight: 0.5}}",
+     "id: low_nps", "signals[low_nps].escalate.value must be less than 6, where the sign fires already"),
+    ("and: usage_trend_30d < -0.3", "and: usage_trend < -0.3", "id: renewal_near",
+     "signals[renewal_near_inactive].and names usage_trend, which is not a metric that can stand here"),
+    ("and: usage_trend_30d < -0.3", "and: pct(usage_trend_30d) < 0.3", "id: renewal_near",
+     "signals[renewal_near_inactive].and calls the function pct, which is not allowed here"),
+    ("metric: champion_left, op: \"=\", value: 1", "metric: champion_left, op: \">=\", value: 1", "id: champion_left",
+     'signals[champion_left].op must be "=" and the value 1 or 0, because champion_left is a yes or a no'),
+    ("metric: champion_left, op: \"=\"", "metric: preferred_channel, op: \"=\"", "id: champion_left",
+     "signals[champion_left].metric names preferred_channel, which cannot stand here"),
+    # Churn.
+    ("tolerance: 1.25", "tolerance: 0.9", "tolerance",
+     "churn.annual_buyers.tolerance must be between 1 and 3, but is 0.9"),
+    ("grace_days: 30", "grace_days: -1", "grace_days",
+     "churn.contract.grace_days must be between 0 and 365, but is -1"),
+    ("matches: [], ", "matches: [other], ", "id: other, zh: 其他, en: Other,",
+     "churn.reasons[other].matches must be empty in the last reason, which takes what no other names"),
+    ("[competitor, competition", "[Price, competition", "id: price",
+     "churn.reasons[price].matches[1] is used twice: price is competitor already; keep one"),
+    ("{min: 0, max: 10}]", "{min: 0, max: 5}]", "csat_scales",
+     "satisfaction.csat_scales[2].max is used twice: 5; choose another"),
+    ("{min: 0, max: 10}]", "{min: 10, max: 10}]", "csat_scales",
+     "satisfaction.csat_scales[2].min must be less than max, but 10 is not less than it"),
     ("min_rows: 0", "min_rows: 100001", "list_size",
      "gates.list_size.min_rows must not exceed max_rows"),
 ]
@@ -190,6 +283,26 @@ def test_each_mistake_is_named_with_its_line(edited: Edit, old: str, new: str, m
     assert message.startswith(f"{path}, line {line_of(marker, path)}: "), message
     assert expected in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("section", ["tiers", "lifecycle", "display_layer", "segment_schemes", "tags"])
+def test_who_leaves_out_a_section_is_told_what_it_is_for(tmp_path: Path, section: str) -> None:
+    document = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    del document[section]
+    path = tmp_path / "business.yml"
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+
+    assert refusal(path).startswith(f"{path}, line 1: {section} is missing; add it (meaning: ")
+
+
+@pytest.mark.parametrize("section", ["tiers", "lifecycle"])
+def test_nobody_may_be_left_without_a_tier_or_a_stage(tmp_path: Path, section: str) -> None:
+    document = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    document[section] = []
+    path = tmp_path / "business.yml"
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+
+    assert f"{section} must be a list with at least 1 item, but is []" in refusal(path)
 
 
 @pytest.mark.parametrize("key", ["owner: retention", "holdout_pct: 10"])
@@ -354,7 +467,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 def test_words_that_some_yaml_readers_take_for_something_else_stay_text(edited: Edit) -> None:
     assert load(edited("id: cooling", "id: no")).rfm.segments[-2].id == "no"
-    assert load(edited("owner: retention", "owner: 12:30")).lists[0].owner == "12:30"
+    assert load(edited("owner: retention\n", "owner: 12:30\n")).lists[0].owner == "12:30"
 
 
 def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:

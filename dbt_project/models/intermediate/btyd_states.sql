@@ -2,7 +2,7 @@
 
 with snapshots as (
     select * from {{ ref('customer_snapshots') }}
-    where as_of = {{ tonight() }}
+    where as_of = {{ tonight() }} and occasions > 0
 ),
 
 -- Everything a buy-till-you-die model can tell apart; Python scores these and never sees a customer.

@@ -5,11 +5,27 @@ with valid_orders as (
     where is_valid and order_on <= {{ tonight() }}
 ),
 
+-- Where contracts say who is a customer, the stock of customers may begin before the first order.
+contracts as (
+    select * from {{ ref('contract_periods') }}
+    where {{ var('business_model') != 'non_contractual' }}
+),
+
+first_days as (
+    select order_on as first_day
+    from valid_orders
+
+    union all
+
+    select started_on as first_day
+    from contracts
+),
+
 span as (
     select
-        min(order_on) as first_day,
+        min(first_day) as first_day,
         {{ tonight() }} as last_day
-    from valid_orders
+    from first_days
 ),
 
 known_span as (

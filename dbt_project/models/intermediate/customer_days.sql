@@ -10,6 +10,7 @@ final as (
         customer_id,
         order_on,
         count(*) filter (where kind = 'sale') as purchases,
+        count(*) filter (where kind = 'refund') as refunds,
         coalesce(sum(net_amount) filter (where kind = 'sale'), 0) as sales_amount,
         coalesce(sum(gross_margin) filter (where kind = 'sale'), 0) as sales_margin,
         coalesce(sum(net_amount) filter (where kind = 'refund'), 0) as refund_amount,

@@ -1,13 +1,11 @@
 {{ config(tags=['before_scores']) }}
 
-with customer_days as (
-    select * from {{ ref('customer_days') }}
+with {% for input in occasion_inputs() -%}
+{{ input }} as (
+    select * from {{ ref(input) }}
 ),
 
-refund_links as (
-    select * from {{ ref('refund_links') }}
-),
-
+{% endfor -%}
 {{ known_occasions(tonight()) }},
 
 silences as (
@@ -25,10 +23,14 @@ final as (
         occasion_no,
         purchases,
         amount,
+        category,
         gap_days,
         own_gap_days,
+        prior_gap_days,
         personal_gap_days,
         next_occasion_on,
+        is_annual,
+        usual_ratio,
         threshold_days,
         case
             when next_occasion_on > lost_on or (next_occasion_on is null and lost_on <= {{ tonight() }}) then lost_on

@@ -1,36 +1,27 @@
 {{ config(tags=['after_scores']) }}
 
-with rfm as (
-    select * from {{ ref('customer_rfm') }}
-),
-
-clv as (
-    select * from {{ ref('customer_clv') }}
-),
-
-risk as (
-    select * from {{ ref('churn_risk') }}
+with customers as (
+    select * from {{ ref('customer_360') }}
 ),
 
 -- What is kept of a day for good: enough to tell later what was thought of a customer then.
 final as (
     select
-        rfm.as_of,
-        rfm.customer_id,
-        rfm.rfm_segment,
-        rfm.r_score,
-        rfm.f_score,
-        rfm.m_score,
-        clv.clv_predicted_365d,
-        risk.churn_probability,
-        risk.risk_score,
-        risk.risk_level,
-        risk.value_at_risk
-    from rfm
-    inner join clv
-        on rfm.customer_id = clv.customer_id
-    inner join risk
-        on rfm.customer_id = risk.customer_id
+        as_of,
+        customer_id,
+        tier,
+        lifecycle_stage,
+        display_layer,
+        rfm_segment,
+        r_score,
+        f_score,
+        m_score,
+        clv_predicted_365d,
+        churn_probability,
+        risk_score,
+        risk_level,
+        value_at_risk
+    from customers
 )
 
 select * from final

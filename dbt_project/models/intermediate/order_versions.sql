@@ -87,6 +87,9 @@ final as (
 
         -- numerics
         net_amount,
+        tax_amount,
+        shipping_amount,
+        discount_amount,
         cost_amount,
         fx_rate,
 

@@ -10,8 +10,8 @@ orders as (
     where source_record_id is not null and not is_orphan and not is_deleted and order_on <= {{ tonight() }}
 ),
 
-edges as (
-    select * from {{ ref('identity_edges') }}
+links as (
+    select * from {{ ref('identity_links') }}
 ),
 
 components as (
@@ -81,7 +81,9 @@ records as (
 members as (
     select
         records.*,
-        components.component_id
+        components.component_id,
+        components.crowd_id,
+        components.dropped_strength
     from records
     inner join components
         on records.source_record_id = components.source_record_id
@@ -107,28 +109,6 @@ people as (
     group by component_id
 ),
 
-joined_by as (
-    select
-        source_record_id,
-        match_rule
-    from edges
-
-    union all
-
-    select
-        joined_record_id as source_record_id,
-        match_rule
-    from edges
-),
-
-strongest_rules as (
-    select
-        source_record_id,
-        min(case match_rule when 'merged_into' then 1 when 'email' then 2 else 3 end) as rule_rank
-    from joined_by
-    group by source_record_id
-),
-
 final as (
     select
         -- ids
@@ -137,15 +117,13 @@ final as (
         records.source,
         records.source_customer_id,
         coalesce(oldest.customer_id, records.source_record_id) as customer_id,
+        links.matched_record_id,
+        members.crowd_id,
         described.owner_id,
 
         -- strings
-        case
-            when coalesce(oldest.customer_id, records.source_record_id) = records.source_record_id then 'own_record'
-            when strongest_rules.rule_rank = 1 then 'merged_into'
-            when strongest_rules.rule_rank = 2 then 'email'
-            else 'phone'
-        end as match_rule,
+        coalesce(links.match_rule, 'own_record') as match_rule,
+        links.evidence_value,
         coalesce(described.customer_type, 'person') as customer_type,
         described.name,
         described.email,
@@ -153,6 +131,9 @@ final as (
         described.country,
         described.region,
         described.acquisition_channel,
+
+        -- numerics
+        members.dropped_strength,
 
         -- booleans
         records.is_described,
@@ -171,8 +152,10 @@ final as (
         on members.component_id = oldest.component_id
     left join people
         on members.component_id = people.component_id
-    left join strongest_rules
-        on records.source_record_id = strongest_rules.source_record_id
+    -- Nothing needs to join a record to itself.
+    left join links
+        on records.source_record_id = links.source_record_id
+        and records.source_record_id <> oldest.customer_id
     where coalesce(people.is_living = 1, records.is_living)
 )
 

@@ -31,6 +31,7 @@ renamed as (
         acquisition_channel,
         membership_level,
         tags,
+        extra,
         {{ row_hash([
             'source_customer_id', 'customer_type', 'name', 'first_name', 'last_name', 'company_name', 'email', 'phone', 'wechat_id',
             'qq', 'birth_date', 'gender', 'country', 'province', 'city', 'industry', 'acquisition_channel', 'owner_id', 'account_id',

@@ -31,7 +31,8 @@ final as (
         -- timestamps
         opened_at,
         first_response_at,
-        closed_at
+        closed_at,
+        updated_at
     from standing
 )
 

@@ -15,6 +15,19 @@ signals as (
     where fired and weighted_strength > 0
 ),
 
+spells as (
+    select * from {{ ref('customer_spells') }}
+),
+
+-- Lost is whoever has no spell that still lasts.
+losses as (
+    select
+        customer_id,
+        case when count(*) = count(churned_on) then max(churned_on) end as churned_on
+    from spells
+    group by customer_id
+),
+
 -- Noisy-or: the chance that at least one signal is right, if each were right on its own account.
 scores as (
     select
@@ -60,10 +73,13 @@ measured as (
         clv.p_no_purchase,
         clv.clv_if_alive_365d,
         clv.clv_predicted_365d,
+        losses.churned_on,
         coalesce(100 * (1 - exp(scores.log_silence)), 0) as raw_score
     from snapshots
     inner join clv
         on snapshots.customer_id = clv.customer_id
+    left join losses
+        on snapshots.customer_id = losses.customer_id
     left join scores
         on snapshots.customer_id = scores.customer_id
 ),
@@ -99,10 +115,7 @@ final as (
         {{ significant('rounded.personal_gap_days') }} as personal_gap_days,
         {{ significant('rounded.cadence_ratio') }} as cadence_ratio,
         cast(rounded.threshold_days as integer) as threshold_days,
-        case
-            when rounded.recency_days > rounded.threshold_days
-                then {{ add_days('rounded.last_order_on', 'rounded.threshold_days + 1') }}
-        end as churned_on,
+        rounded.churned_on,
         {{ add_days('rounded.last_order_on', 'round(rounded.personal_gap_days)') }} as expected_next_order_on,
         {{ significant('greatest(rounded.recency_days - rounded.personal_gap_days, 0)') }} as days_overdue
     from rounded

@@ -38,40 +38,53 @@ moved as (
         ) = 1
 ),
 
+previous_customers as (
+    select distinct customer_id
+    from previous_identities
+),
+
+-- An id whose records are all gone leads nowhere, and says so.
+retired as (
+    select
+        previous_customers.customer_id as old_customer_id,
+        moved.customer_id,
+        {{ tonight() }} as changed_on
+    from previous_customers
+    left join moved
+        on previous_customers.customer_id = moved.old_customer_id
+    left join customers
+        on previous_customers.customer_id = customers.customer_id
+    where customers.customer_id is null
+),
+
 -- An older change leads to wherever its customer is now.
 carried as (
     select
         previous_history.old_customer_id,
-        coalesce(moved.customer_id, previous_history.customer_id) as customer_id,
-        case when moved.customer_id is null then previous_history.changed_on else {{ tonight() }} end as changed_on
+        case when retired.old_customer_id is null then previous_history.customer_id else retired.customer_id end as customer_id,
+        coalesce(retired.changed_on, previous_history.changed_on) as changed_on
     from previous_history
-    left join moved
-        on previous_history.customer_id = moved.old_customer_id
+    left join retired
+        on previous_history.customer_id = retired.old_customer_id
     left join customers as returned
         on previous_history.old_customer_id = returned.customer_id
     where returned.customer_id is null
 ),
 
-all_changes as (
+final as (
     select
         old_customer_id,
         customer_id,
-        {{ tonight() }} as changed_on
-    from moved
+        changed_on
+    from retired
 
     union all
 
-    select * from carried
-),
-
-final as (
     select
-        all_changes.old_customer_id,
-        all_changes.customer_id,
-        all_changes.changed_on
-    from all_changes
-    inner join customers
-        on all_changes.customer_id = customers.customer_id
+        old_customer_id,
+        customer_id,
+        changed_on
+    from carried
 )
 
 select * from final

@@ -10,7 +10,11 @@ final as (
         source,
         published_customer_id as source_customer_id,
         customer_id,
-        match_rule
+        match_rule,
+        evidence,
+        matched_source,
+        matched_published_customer_id as matched_source_customer_id,
+        crowd_id as conflict_id
     from identities
 )
 

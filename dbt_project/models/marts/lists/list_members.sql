@@ -23,6 +23,11 @@ customers as (
     select * from {{ ref('customer_360') }}
 ),
 
+snapshots as (
+    select * from {{ ref('customer_snapshots') }}
+    where as_of = {{ tonight() }}
+),
+
 risk as (
     select * from {{ ref('churn_risk') }}
 ),
@@ -35,12 +40,22 @@ rfm as (
 candidates as (
     select
         customers.*,
-        risk.cadence_ratio,
         rfm.frequency,
-        rfm.monetary
+        rfm.monetary,
+        {%- for metric in [
+            'orders_90d', 'orders_prior_90d', 'occasions', 'refunds_90d', 'days_since_created', 'cadence_ratio', 'threshold_days', 'is_annual_buyer', 'churned',
+            'net_revenue_90d', 'net_revenue_prior_90d', 'gross_margin_365d', 'aov_365d', 'costs_total', 'clv_net_margin_basis',
+            'clv_net_spend_basis', 'active_days_90d', 'days_since_login', 'logins_30d', 'logins_prior_90d_monthly', 'feature_events_30d',
+            'feature_events_prior_90d_monthly', 'usage_seconds_30d', 'usage_seconds_prior_90d_monthly', 'features_used_30d',
+            'features_used_prior_90d', 'usage_trend_30d', 'interactions_90d', 'touches_90d', 'touch_responses_90d', 'opted_out_channels',
+            'tickets_30d', 'tickets_prior_90d_monthly', 'days_since_complaint', 'open_repeat_tickets', 'nps_age_days', 'csat_age_days',
+            'points_expiring_30d', 'is_contract_churned', 'is_paused', 'champion_left'
+        ] %}
+        snapshots.{{ metric }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
     from customers
-    left join risk
-        on customers.customer_id = risk.customer_id
+    left join snapshots
+        on customers.customer_id = snapshots.customer_id
     left join rfm
         on customers.customer_id = rfm.customer_id
 ),

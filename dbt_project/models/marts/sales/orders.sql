@@ -35,15 +35,21 @@ final as (
         orders.amount_basis,
         orders.net_amount_orig,
         orders.net_amount,
+        orders.tax_amount,
+        orders.shipping_amount,
+        orders.discount_amount,
         orders.gross_margin,
         orders.margin_source,
         orders.is_valid,
+        orders.is_test,
         orders.has_rejected_lines,
         (
             orders.is_valid
             and orders.kind = 'sale'
             and coalesce(orders.net_amount > coalesce(refunded.refunded_amount, 0), false)
-        ) as is_purchase
+        ) as is_purchase,
+        orders.delivery_id,
+        orders.record_no
     from orders
     left join refunded
         on orders.order_id = refunded.sale_order_id

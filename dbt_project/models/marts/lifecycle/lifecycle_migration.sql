@@ -1,0 +1,17 @@
+{{ config(tags=['before_scores']) }}
+
+with {{ state_migrations('lifecycle_stage') }},
+
+final as (
+    select
+        month,
+        from_state as from_stage,
+        to_state as to_stage,
+        cast(customers as bigint) as customers,
+        cast(net_revenue_365d as decimal(18, 4)) as net_revenue_365d,
+        cast(gross_margin_365d as decimal(18, 4)) as gross_margin_365d,
+        share
+    from migrations
+)
+
+select * from final
