@@ -7,6 +7,7 @@ Exit status: 0 done · 1 a gate, a test or a refused file said no · 2 wrong use
 the lock · 4 failure.
 """
 
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -279,6 +280,9 @@ def demo(
         int, typer.Option("--customers", min=1, max=10_000_000, help="People and accounts of the company.")
     ] = 2_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same number writes the same files.")] = 1,
+    lines_per_order: Annotated[
+        float, typer.Option("--lines-per-order", min=1, max=5, help="About how many goods are in an order.")
+    ] = 1.8,
     debug: DebugOption = False,
 ) -> None:
     """Write the exports of a simulated company's systems, and the truth about them."""
@@ -297,7 +301,7 @@ def demo(
             tempfile.TemporaryDirectory(prefix=".demo-", dir=folder) as desk,
             connect(Path(desk) / "simulation.duckdb", memory_limit="4GB") as con,
         ):
-            summary = write_demo(con, folder, customers=customers, seed=seed)
+            summary = write_demo(con, folder, customers=customers, seed=seed, lines_per_order=lines_per_order)
         print_demo(summary, folder)
 
 
@@ -341,6 +345,119 @@ def replay(
             raise MisuseError(f"The file {file} cannot be used: {error.reason}.") from error
         print_replayed(done, exports)
         raise typer.Exit(Exit.REFUSED if done.refused else Exit.DONE)
+
+
+class Language(StrEnum):
+    """Languages that explanations are written in."""
+
+    ZH = "zh"
+    EN = "en"
+
+
+@app.command()
+def explain(
+    customer: Annotated[
+        str, typer.Argument(metavar="CUSTOMER_ID", help="Customer, by id, by a retired id or as SOURCE:ID.")
+    ],
+    metric: Annotated[str | None, typer.Argument(metavar="[METRIC]", help="Figure; default: a list of all.")] = None,
+    home: HomeOption = HOME,
+    config: ConfigOption = CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print plain values for a program to read.")] = False,
+    language: Annotated[Language, typer.Option("--lang", help="Language of the sentences.")] = Language.EN,
+    debug: DebugOption = False,
+) -> None:
+    """Trace a published number of a customer back to raw rows and rules, and work it out again from them."""
+    with _sentences(debug=debug):
+        _require_file(config)
+        _require_folder(home, "--home")
+        from orchestration.explaining import open_home
+        from orchestration.explanations import tell_explanation, tell_figures
+        from warehouse.identifiers import KEY_VARIABLE
+
+        with _impossible_is_misuse(), open_home(home, config, os.environ.get(KEY_VARIABLE)) as questions:
+            if metric is None:
+                tell_figures(questions, customer, language.value, as_plain=as_json)
+            elif not tell_explanation(questions, customer, metric, language.value, as_plain=as_json):
+                raise typer.Exit(Exit.REFUSED)
+
+
+rules_app = typer.Typer(
+    help="Check business rules, and see what they would change.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(rules_app, name="rules")
+RulesArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[FILE]",
+        envvar="KEEPRATE_CONFIG",
+        dir_okay=False,
+        help="Business rules, complete in one file.",
+        show_default="config/business.yml",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print plain values for a program to read.")]
+
+
+@rules_app.command("check")
+def rules_check(file: RulesArgument = CONFIG, debug: DebugOption = False) -> None:
+    """Say whether a rules file can be used, and else each mistake with its line. Nothing else runs."""
+    from orchestration.console import print_rules
+
+    with _sentences(debug=debug):
+        from rules import load as load_rules
+
+        print_rules(load_rules(file), file)
+
+
+@rules_app.command("preview")
+def rules_preview(
+    file: RulesArgument = CONFIG,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say who would move between tiers, stages, segments and lists, with how much value. Nothing is published."""
+    from orchestration.console import print_preview, progress
+
+    with _sentences(debug=debug), progress(debug=debug):
+        from rules import load as load_rules
+
+        rules = load_rules(file)
+        _require_folder(home, "--home")
+        from orchestration.trials import preview
+
+        told = preview(home, rules)
+        if as_json:
+            typer.echo(json.dumps(told.as_json(), ensure_ascii=False, indent=2))
+        else:
+            print_preview(told)
+
+
+@rules_app.command("compare")
+def rules_compare(
+    first: Annotated[Path, typer.Argument(metavar="A", dir_okay=False, help="The rules in force, for one.")],
+    second: Annotated[Path, typer.Argument(metavar="B", dir_okay=False, help="The rules that might replace them.")],
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say who is classed otherwise by two rules files, and which of them had told better what customers did next."""
+    from orchestration.console import print_comparison, progress
+
+    with _sentences(debug=debug), progress(debug=debug):
+        from rules import load as load_rules
+
+        rules = load_rules(first), load_rules(second)
+        _require_folder(home, "--home")
+        from orchestration.trials import compare
+
+        told = compare(home, *rules)
+        if as_json:
+            typer.echo(json.dumps(told.as_json(), ensure_ascii=False, indent=2))
+        else:
+            print_comparison(told, (str(first), str(second)))
 
 
 def dev_command(port: int) -> list[str]:
