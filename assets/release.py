@@ -7,6 +7,7 @@ Belongs here: collecting what goes into a release. Does not belong here: the pro
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -63,9 +64,10 @@ def _publish(context: dg.AssetExecutionContext, night: Night) -> dict[str, Any] 
     """Publish the day, or add it to the history where a later day is served already."""
     from destinations.list_files import write_parquet
     from expectations import RESULT_COLUMNS
+    from rules import keep
     from warehouse.export import export_marts
     from warehouse.home import state_name
-    from warehouse.releases import STATES, add_history_state, publish, serves_later
+    from warehouse.releases import RESTRICTED, STATES, add_history_state, publish, serves_later
     from warehouse.states import thin_states
 
     paths, as_of = night.paths, as_of_of(context)
@@ -85,6 +87,7 @@ def _publish(context: dg.AssetExecutionContext, night: Night) -> dict[str, Any] 
 
     keys = mart_keys(dbt_process(paths.root, night.dbt_vars).manifest_file) | {"gate_results": _GATE_KEY}
     rows = export_marts(paths.build_file, work, keys)
+    config = keep(Path(night.config), night.rules, work / RESTRICTED / "rules")
     published = publish(
         paths,
         work,
@@ -93,6 +96,7 @@ def _publish(context: dg.AssetExecutionContext, night: Night) -> dict[str, Any] 
             "as_of": as_of,
             "code_version": version("keeprate"),
             "config_hash": night.rules.hash,
+            "config_file": str(config.relative_to(work)),
             "inputs": [
                 dict(zip(("delivery_id", "source", "file", "feed", "records"), each, strict=True)) for each in inputs
             ],

@@ -361,14 +361,18 @@ def explain(
     ],
     metric: Annotated[str | None, typer.Argument(metavar="[METRIC]", help="Figure; default: a list of all.")] = None,
     home: HomeOption = HOME,
-    config: ConfigOption = CONFIG,
+    config: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Business rules to go by.", show_default="those of the release"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print plain values for a program to read.")] = False,
     language: Annotated[Language, typer.Option("--lang", help="Language of the sentences.")] = Language.EN,
     debug: DebugOption = False,
 ) -> None:
     """Trace a published number of a customer back to raw rows and rules, and work it out again from them."""
     with _sentences(debug=debug):
-        _require_file(config)
+        if config is not None:
+            _require_file(config)
         _require_folder(home, "--home")
         from orchestration.explaining import open_home
         from orchestration.explanations import tell_explanation, tell_figures

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rules.document import Document
     from warehouse.build import FeedFiles
     from warehouse.explaining import Explainer
+    from warehouse.home import Home
 
 __all__ = ["Questions", "open_home"]
 
@@ -77,15 +78,15 @@ class Questions:
 
 
 @contextmanager
-def open_home(home: Path, config: Path, key: str | None = None) -> Iterator[Questions]:
+def open_home(home: Path, config: Path | None = None, key: str | None = None) -> Iterator[Questions]:
     """Open the served release of a home.
 
     Parameters
     ----------
     home : Path
         The home.
-    config : Path
-        The business rules.
+    config : Path, optional
+        The business rules; by default those that the release was made with.
     key : str, optional
         The secret of the published ids, where it is not in the home.
 
@@ -104,7 +105,9 @@ def open_home(home: Path, config: Path, key: str | None = None) -> Iterator[Ques
     from warehouse.home import Home
     from warehouse.identifiers import existing_identifier_key, hmac_pads
 
-    rules, paths = load(config), Home(home)
+    paths = Home(home)
+    config = config or _rules_of_release(paths)
+    rules = load(config)
     secret = existing_identifier_key(paths, key)
 
     def feeds(con: "duckdb.DuckDBPyConnection") -> "Mapping[str, FeedFiles]":
@@ -131,6 +134,19 @@ def open_home(home: Path, config: Path, key: str | None = None) -> Iterator[Ques
             units={metric.column: metric.unit for metric in CATALOGUE.values()},
             meanings={metric.column: (metric.formula, metric.edge_cases) for metric in CATALOGUE.values()},
         )
+
+
+def _rules_of_release(home: "Home") -> Path:
+    """The copy of the rules file that the served release holds."""
+    from warehouse.errors import WarehouseError
+    from warehouse.releases import current_release
+
+    release = current_release(home)
+    if release is None:
+        raise WarehouseError(f"Nothing is published in {home.root} yet; run a night first.")
+    if "config_file" not in release.manifest:
+        raise WarehouseError(f"Release {release.seq} does not hold its rules; name their file with --config.")
+    return release.path / str(release.manifest["config_file"])
 
 
 def _predicted(

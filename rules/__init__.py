@@ -8,7 +8,7 @@ the YAML file), and nothing that opens a database, runs dbt or computes a metric
 from rules.compiling import dbt_vars
 from rules.errors import Problem, RulesError
 from rules.expressions import ExpressionError, compile_expression
-from rules.loading import load
+from rules.loading import keep, load
 from rules.schema import Rules, json_schema
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "compile_expression",
     "dbt_vars",
     "json_schema",
+    "keep",
     "load",
 ]

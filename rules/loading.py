@@ -5,6 +5,7 @@ lies between fields in ``rules/checks.py``, sentences in ``rules/wording.py``.
 """
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -54,6 +55,29 @@ def load(path: Path) -> Rules:
     if rules.manual_tags is not None:
         rules = rules.tagging(read_manual_tags(path.parent / rules.manual_tags))
     return rules
+
+
+def keep(path: Path, rules: Rules, folder: Path) -> Path:
+    """Copy a rules file, and the files beside it that it names, to where they stay as they are now.
+
+    Parameters
+    ----------
+    path : Path
+        The file that `rules` were loaded from.
+    folder : Path
+        A new folder.
+
+    Returns
+    -------
+    Path
+        The copy: it can be loaded as `path` can.
+    """
+    folder.mkdir(parents=True)
+    for name in (path.name, rules.identity.decisions, rules.manual_tags):
+        # What lies elsewhere stays there: the copy would name another place.
+        if name is not None and Path(name).name == name:
+            shutil.copyfile(path.parent / name, folder / name)
+    return folder / path.name
 
 
 def _error(path: Path, document: Document, findings: Iterable[Finding]) -> RulesError:
