@@ -179,7 +179,7 @@ def draw_companies(seed: int, *, companies: int, last_day: date, is_settled: boo
         The last day of the histories.
     is_settled : bool
         Whether nothing that is said later changes what was true of an earlier day: then nobody is merged into a record
-        of later, no customer comes without a day, none is deleted, and no contract rests.
+        of later, no customer comes without a day, and none is deleted.
     """
     draw = np.random.default_rng(seed)
     last = day_of(last_day)
@@ -314,7 +314,7 @@ def draw_companies(seed: int, *, companies: int, last_day: date, is_settled: boo
             columns["score"] = draw.integers(0, 11, len(who)).astype(str).astype(object)
             columns["scale_max"] = np.full(len(who), "10", dtype=object)
         add(feed, who, on, columns)
-    contracts = _draw_contracts(draw, np.flatnonzero(kind == "contract"), start, last, is_settled=is_settled)
+    contracts = _draw_contracts(draw, np.flatnonzero(kind == "contract"), start, last)
     add(
         "subscriptions",
         contracts.pop("record"),
@@ -350,7 +350,7 @@ def _draw_refunds(draw: np.random.Generator, sales: dict[str, NDArray[Any]], las
 
 
 def _draw_contracts(
-    draw: np.random.Generator, holders: NDArray[np.int64], start: NDArray[np.int64], last: int, *, is_settled: bool
+    draw: np.random.Generator, holders: NDArray[np.int64], start: NDArray[np.int64], last: int
 ) -> dict[str, NDArray[Any]]:
     """Contracts one after the other: renewed in time, in the days of grace, late or never, cancelled, without end."""
     rows: list[dict[str, Any]] = []
@@ -362,7 +362,7 @@ def _draw_contracts(
             term = int(draw.choice([30, 90, 365]))
             ends = None if draw.random() < 0.15 else begins + term
             cancelled = begins + int(draw.integers(0, term)) if draw.random() < 0.25 else None
-            is_paused = not is_settled and draw.random() < 0.05
+            is_paused = draw.random() < 0.05
             contract = {
                 "record": holder,
                 "contract_id": f"K{len(rows)}",

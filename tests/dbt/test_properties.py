@@ -718,44 +718,6 @@ def test_two_hundred_sets_of_rules_give_each_customer_one_of_each(built: Built, 
 CELLS = list(product(range(1, 6), repeat=3))
 
 
-def test_each_of_the_125_cells_is_of_one_segment_by_two_hundred_schemes() -> None:
-    draw, macros = Random(7), Macros()
-    drawer = Drawer(draw)
-    base = drawer.rules().rules
-    cells = ", ".join(map(str, CELLS))
-    largest = 0
-    with connect() as con:
-        for number in range(RULE_SETS + 1):
-            segments = (
-                tuple(Segment.model_validate_json(json.dumps(each)) for each in drawer.segments(5, draw.randint(0, 12)))
-                if number
-                # The segments of the default rules.
-                else Rules.model_validate_json(json.dumps(Drawer(draw).document)).rfm.segments
-            )
-            rfm = base.rfm.model_copy(update={"bins": 5, "method": "quantile", "cuts": None, "segments": segments})
-            rules = base.model_copy(update={"rfm": rfm, "segment_schemes": (), "tags": ()})
-            assert cross_checks(rules) == [], number
-            owner = macros.by(dbt_vars(rules)).rfm_segment()
-            found = con.execute(
-                f"select r_score, f_score, m_score, {owner} from (values {cells}) as cells (r_score, f_score, m_score)"
-            ).fetchall()
-            assert {row[:3] for row in found} == set(CELLS)
-            assert len(found) == len(CELLS)
-            for *cell, segment in found:
-                assert segment == next(each.id for each in segments if _holds(each, cell)), (number, cell)
-            # No segment of a scheme that is accepted is empty.
-            assert {segment for *_, segment in found} == {each.id for each in segments}
-            largest = max(largest, len(segments))
-    assert largest > 6
-
-
-def _holds(segment: Segment, cell: Sequence[int]) -> bool:
-    if not isinstance(segment.when, Cells):
-        return True
-    axes = (segment.when.r, segment.when.f, segment.when.m)
-    return all(axis is None or score in axis for axis, score in zip(axes, cell, strict=True))
-
-
 @pytest.fixture(scope="module")
 def plain_rules() -> Rules:
     """Rules whose check is quick: nothing but defaults."""
@@ -764,6 +726,45 @@ def plain_rules() -> Rules:
     document |= {"tiers": [{"id": "all", "owner": "crm", **labels}], "lifecycle": [{"id": "everybody", **labels}]}
     document |= {name: [] for name in ("display_layer", "segment_schemes", "tags", "signals", "lists")}
     return Rules.model_validate_json(json.dumps(document))
+
+
+def test_each_of_the_125_cells_is_of_one_segment_by_two_hundred_schemes(plain_rules: Rules) -> None:
+    draw, macros = Random(7), Macros()
+    drawer = Drawer(draw)
+    cells = ", ".join(map(str, CELLS))
+    largest = 0
+    with connect() as con:
+        for number in range(RULE_SETS + 1):
+            # The segments of the default rules first.
+            drawn = drawer.segments(5, draw.randint(0, 12)) if number else drawer.document["rfm"]["segments"]
+            segments = tuple(Segment.model_validate_json(json.dumps(each)) for each in drawn)
+            rfm = plain_rules.rfm.model_copy(update={"segments": segments})
+            rules = plain_rules.model_copy(update={"rfm": rfm})
+            assert cross_checks(rules) == [], number
+            owner = macros.by(dbt_vars(rules)).rfm_segment()
+            found = con.execute(
+                f"select r_score, f_score, m_score, {owner} from (values {cells}) as cells (r_score, f_score, m_score)"
+            ).fetchall()
+            owners = [segments[place].id for place in _owners(segments)]
+            assert {tuple(cell): segment for *cell, segment in found} == dict(zip(CELLS, owners, strict=True)), number
+            assert len(found) == len(CELLS)
+            # No segment of a scheme that is accepted is empty.
+            assert {segment for *_, segment in found} == {each.id for each in segments}
+            largest = max(largest, len(segments))
+    assert largest > 6
+
+
+def _owners(segments: Sequence[Segment]) -> list[int | None]:
+    """The place of the first segment that has each of the cells."""
+    scores = np.array(CELLS)
+    found = np.full(len(CELLS), None, dtype=object)
+    for place, segment in reversed([*enumerate(segments)]):
+        has = np.ones(len(CELLS), dtype=bool)
+        if isinstance(segment.when, Cells):
+            for axis, wanted in enumerate((segment.when.r, segment.when.f, segment.when.m)):
+                has &= wanted is None or np.isin(scores[:, axis], wanted)
+        found[has] = place
+    return found.tolist()
 
 
 axes = st.none() | st.lists(st.integers(1, 6), min_size=1, max_size=4).map(tuple)
@@ -787,7 +788,7 @@ def test_segments_are_accepted_just_when_every_cell_has_one_and_every_segment_ha
         axis for when in whens if isinstance(when, Cells) for axis in (when.r, when.f, when.m) if axis is not None
     ]
     # A default may be left with nothing; who leaves out the default leaves cells without a segment, or might tomorrow.
-    owners = {next((place for place, each in enumerate(segments) if _holds(each, cell)), None) for cell in CELLS}
+    owners = set(_owners(segments))
     is_sound = (
         len(set(ids)) == len(ids)
         and all(max(axis) <= 5 and len(set(axis)) == len(axis) for axis in scores)
