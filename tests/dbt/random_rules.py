@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,7 @@ def _told(values: NDArray[np.float64]) -> Truth:
 
 
 class Drawer:
-    """Draws rules; `seed` decides all of it."""
+    """Draws rules; `draw` decides all of it."""
 
     def __init__(self, draw: Random) -> None:
         self.draw = draw
@@ -241,13 +242,10 @@ class Drawer:
         return Condition(metric, lambda known: _told(known[metric]))
 
 
+@cache
 def _default_rules() -> str:
-    if not _cache:
-        _cache.append(json.dumps(read_document(DEFAULT_RULES).value))
-    return _cache[0]
-
-
-_cache: list[str] = []
+    """The default rules as text, of which each drawer takes its own copy."""
+    return json.dumps(read_document(DEFAULT_RULES).value)
 
 
 def _joined(word: str, left: Condition, right: Condition) -> Condition:
