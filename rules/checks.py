@@ -5,6 +5,7 @@ by itself stands in ``rules/schema.py``.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import available_timezones
@@ -66,8 +67,12 @@ def cross_checks(rules: Rules) -> list[Finding]:
     ]
 
 
+# Found in the folders of the machine, which takes longer than all other checks together.
+_zones = cache(available_timezones)
+
+
 def _business(business: Business) -> Iterator[Finding]:
-    zones = available_timezones()
+    zones = _zones()
     if business.time_zone not in zones:
         near = nearest(business.time_zone, zones)
         hint = f"did you mean {near}?" if near else "write an IANA name such as Asia/Shanghai"
