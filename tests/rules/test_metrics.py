@@ -1,10 +1,17 @@
 """The catalogue: every figure explained, in both languages, and nothing named that does not exist."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from rules.indicators import CATALOGUE_COLUMNS, COUNTED, INDICATORS, Indicator, catalogue_rows
 from rules.metrics import CATALOGUE, OBSERVED, PRIOR, PRIOR_MONTHLY, Metric, Use, usable_in
 from sources import canonical_feeds
+
+SIGNALS = Path(__file__).parents[2] / "dbt_project" / "macros" / "signals.sql"
+#: Metrics with a sentence of their own, and the one that only a condition can name, being no number.
+TOLD_OTHERWISE = {"cadence_ratio", "churn_probability_lift", "preferred_channel"}
 
 every_metric = pytest.mark.parametrize("metric", CATALOGUE.values(), ids=CATALOGUE)
 every_indicator = pytest.mark.parametrize("indicator", [*INDICATORS, *COUNTED], ids=lambda indicator: indicator.name)
@@ -51,6 +58,17 @@ def test_a_tier_and_a_stage_follow_from_no_prediction_and_no_record() -> None:
 
 def test_a_signal_follows_from_no_risk() -> None:
     assert not {"risk_score", "risk_level", "value_at_risk", "tier", "display_layer"} & set(usable_in(Use.SIGNAL))
+
+
+def test_a_reason_has_words_for_every_metric_of_a_signal() -> None:
+    """What has none is left out where it is a condition, and told as a bare number where it is the sign."""
+    macros = SIGNALS.read_text(encoding="utf-8")
+    worded = set(re.findall(r"^    \[\s*'(\w+)',", macros, re.MULTILINE))
+    (flags,) = re.findall(r"set flags = \[(.*)\]", macros)
+
+    usable = [CATALOGUE[name] for name in usable_in(Use.SIGNAL)]
+    assert {metric.column for metric in usable} - worded == TOLD_OTHERWISE
+    assert set(re.findall(r"\w+", flags)) == {metric.column for metric in usable if metric.type is bool}
 
 
 def test_lists_and_segments_know_what_rules_have_made() -> None:
