@@ -107,6 +107,7 @@ def footprint(home: Path) -> dict[str, str]:
     return digests | {"current": str((home / "current").resolve())}
 
 
+@pytest.mark.slow
 def test_the_night_classes_the_customers_as_computed_by_hand(home: Path) -> None:
     # Margins at 30 percent are 12, 24, 30, 30, 150, 180 and 180: the 80 percent quantile is 150 + 0.8 × 30 = 174.
     assert classes(Home(home).build_file, "tier") == {
@@ -119,6 +120,7 @@ def test_the_night_classes_the_customers_as_computed_by_hand(home: Path) -> None
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_preview_tells_who_moves_with_how_much_and_leaves_everything_as_it_was(home: Path, tmp_path: Path) -> None:
     before = footprint(home)
 
@@ -134,6 +136,7 @@ def test_a_preview_tells_who_moves_with_how_much_and_leaves_everything_as_it_was
     assert list(Home(home).work.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_every_class_of_a_preview_adds_up_to_all_customers(home: Path, tmp_path: Path) -> None:
     told = trials.preview(home, load(edited(tmp_path, ("high: 60, critical: 80", "high: 89, critical: 90"))))
 
@@ -146,6 +149,7 @@ def test_every_class_of_a_preview_adds_up_to_all_customers(home: Path, tmp_path:
     assert told.moved("tier") == [], "a tier is free of risk"
 
 
+@pytest.mark.slow
 def test_the_rules_of_the_last_night_move_nobody(home: Path) -> None:
     told = trials.preview(home, load(RULES))
 
@@ -160,6 +164,7 @@ def sections_of_the_page(name: str) -> list[Any]:
     return [block[name] for block in blocks if name in block]
 
 
+@pytest.mark.slow
 def test_three_or_four_tiers_and_other_stages_are_a_matter_of_the_file_alone(home: Path, tmp_path: Path) -> None:
     three, four = sections_of_the_page("tiers")
     journey, growth, relationship = sections_of_the_page("lifecycle")
@@ -184,6 +189,7 @@ def test_three_or_four_tiers_and_other_stages_are_a_matter_of_the_file_alone(hom
     assert {move.after for move in told[0].moves if move.axis == "segment_activity"} == {None}
 
 
+@pytest.mark.slow
 def test_the_next_night_does_what_the_preview_said(home: Path, tmp_path: Path, night) -> None:
     rules = edited(
         tmp_path,
@@ -210,6 +216,7 @@ def test_the_next_night_does_what_the_preview_said(home: Path, tmp_path: Path, n
     assert told.moves == moves_between(Home(home).build_file, Home(copy).build_file)
 
 
+@pytest.mark.slow
 def test_a_comparison_tries_both_rules_on_what_happened_next(home: Path, tmp_path: Path) -> None:
     other = edited(tmp_path, (TIERS, TIERS.replace(">= 3", ">= 6")))
 
@@ -238,6 +245,7 @@ def test_a_home_without_a_published_night_is_told_to_run_one(tmp_path: Path) -> 
     assert "run a night first" in result.output
 
 
+@pytest.mark.slow
 def test_rules_that_read_exports_otherwise_need_a_night(home: Path, tmp_path: Path) -> None:
     rules = edited(tmp_path, ("time_zone: Europe/London", "time_zone: Asia/Tokyo"))
 
@@ -247,6 +255,7 @@ def test_rules_that_read_exports_otherwise_need_a_night(home: Path, tmp_path: Pa
     assert "business.time_zone is not that of the last night" in result.output
 
 
+@pytest.mark.slow
 def test_the_commands_say_it_in_words_and_in_json(home: Path, tmp_path: Path) -> None:
     rules = edited(tmp_path, (TIERS, TIERS.replace(">= 3", ">= 6")))
 
@@ -276,7 +285,28 @@ def test_a_check_says_what_is_wrong_and_where_and_does_nothing_else(tmp_path: Pa
     assert "did you mean orders_365d?" in " ".join(wrong.output.split())
 
 
-def test_a_trial_knows_every_step_between_the_tables(home: Path) -> None:
+@pytest.mark.parametrize(
+    "command", [["run", "--as-of", AS_OF, "--config"], ["rules", "preview"]], ids=["run", "preview"]
+)
+def test_a_wrong_edit_is_refused_with_its_line_before_anything_is_done(
+    tmp_path: Path, deliver, command: list[str]
+) -> None:
+    home = tmp_path / "home"
+    deliver(home, "orders.csv", b"order_id,source_customer_id,ordered_at,net_amount\nO1,C1,2024-06-01,1.00\n", "shop")
+    bad = edited(tmp_path, ("discount_rate_year: 0.08", "discount_rate_year: 8"))
+    line = next(n for n, text in enumerate(bad.read_text(encoding="utf-8").splitlines(), 1) if "discount_rate" in text)
+
+    refused = CliRunner().invoke(cli.app, [*command, str(bad), "--home", str(home)])
+
+    assert refused.exit_code == cli.Exit.MISUSE
+    said = " ".join(refused.output.split())
+    assert f"{bad}, line {line}: clv.discount_rate_year must be at least 0 and less than 1, but is 8" in said
+    assert [path.relative_to(home) for path in sorted(home.rglob("*"))] == [
+        Path("landing"), Path("landing/shop"), Path("landing/shop/orders.csv"),
+    ]  # fmt: skip
+
+
+def test_a_trial_knows_every_step_between_the_tables() -> None:
     """What Python reads and writes is declared for Dagster, too: a trial that knew less would miss a change."""
     partitions = nightly_partitions("Europe/London")
     declared = {
