@@ -342,8 +342,8 @@ class _Compiler:
         self._only(node, "this", "expressions")
         if not node.expressions:
             raise ExpressionError("has an empty list after in; write the values between parentheses")
-        left = self.compile(node.this)
-        options = [self.compile(option) for option in node.expressions]
+        left = self._value(node.this)
+        options = [self._value(option) for option in node.expressions]
         self._comparable(left, options)
         listed = ", ".join(option.within(_Binds.SUM) for option in options)
         return _Sql(f"{left.within(_Binds.SUM)} {word} ({listed})", "condition", _Binds.COMPARISON)
@@ -364,7 +364,7 @@ class _Compiler:
         self._only(node, "this", "expression")
         if not isinstance(node.args["expression"], exp.Null):
             raise ExpressionError("uses 'is' with something other than null; compare with = instead")
-        return _Sql(f"{self.compile(node.this).within(_Binds.SUM)} {words}", "condition", _Binds.COMPARISON)
+        return _Sql(f"{self._value(node.this).within(_Binds.SUM)} {words}", "condition", _Binds.COMPARISON)
 
     def _arithmetic(self, node: exp.Expression, sign: str, binds: _Binds) -> _Sql:
         self._only(node, "this", "expression")
@@ -388,6 +388,14 @@ class _Compiler:
         if not _NUMBER.fullmatch(content):
             raise ExpressionError(f"has the number {content}; write plain digits, such as 365 or 0.5")
         return _Sql(content, "number")
+
+    def _value(self, node: exp.Expression) -> _Sql:
+        """Anything but a rank, which is known by its cut points only and has no value of its own."""
+        found = self.compile(node)
+        if found.kind == "rank":
+            signs = ", ".join(_MIRRORED)
+            raise ExpressionError(f"uses {RANK} other than with {signs} or between; write {RANK}(orders_365d) >= 0.8")
+        return found
 
     def _column(self, node: exp.Expression) -> _Sql:
         self._only(node, "this")
@@ -440,7 +448,7 @@ class _Compiler:
         if name in ("lower", "upper"):
             return _Sql(f"{name}({self._typed(node.this, 'text').text})", "text")
         if name in ("coalesce", "greatest", "least"):
-            parts = [self.compile(part) for part in nodes]
+            parts = [self._value(part) for part in nodes]
             self._alike(parts[0], parts[1:])
             return _Sql(f"{name}({', '.join(part.text for part in parts)})", parts[0].kind)
         numbers = [self._typed(part, "number").text for part in nodes]

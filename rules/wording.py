@@ -13,7 +13,15 @@ from pydantic_core import ErrorDetails
 
 from rules.checks import Finding
 from rules.document import Location
-from rules.schema import CURRENCY_PATTERN, DEFAULT, HEADER_PATTERN, ID_PATTERN, LABEL_PATTERN, json_schema
+from rules.schema import (
+    CURRENCY_PATTERN,
+    DEFAULT,
+    DOMAIN_PATTERN,
+    HEADER_PATTERN,
+    ID_PATTERN,
+    LABEL_PATTERN,
+    json_schema,
+)
 from rules.suggestions import nearest
 
 Part = Mapping[str, Any]
@@ -26,11 +34,13 @@ _NOUNS: Final = {
     "array": "a list",
     "object": "a group of settings",
 }
-_PATTERNS: Final = {
+#: What the pattern of a text asks for; a pattern of the schema without words could not be told to anybody.
+PATTERNS: Final = {
     ID_PATTERN: "a short name of small letters, digits and underscores that starts with a letter",
     LABEL_PATTERN: "one line of text without a backslash",
     CURRENCY_PATTERN: "three capital letters",
     HEADER_PATTERN: "one line of text without quotes or a backslash",
+    DOMAIN_PATTERN: "what stands after the @ of an e-mail address, in small letters",
 }
 _LIMITS: Final = {
     "exclusiveMinimum": "more than",
@@ -115,7 +125,7 @@ def _expectation(part: Part) -> str:
     elif "enum" in part:
         words = f"one of {', '.join(part['enum'])}"
     elif "pattern" in part:
-        words = _PATTERNS[part["pattern"]]
+        words = PATTERNS[part["pattern"]]
     else:
         words = " ".join(filter(None, (_NOUNS[part.get("type", "object")], _range(part), _size(part))))
     return f"{words} or null" if part.get("nullable") else words
@@ -129,6 +139,8 @@ def _range(part: Part) -> str:
 
 
 def _size(part: Part) -> str:
+    if part.get("minLength"):
+        return "that is not empty"
     low, high = part.get("minItems"), part.get("maxItems")
     if low is None:
         return ""

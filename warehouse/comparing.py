@@ -192,7 +192,8 @@ def backtest(build: Path, facts: Path, *, days: int) -> list[Backtest]:
             )
 
             select
-                customers.*,
+                -- No other columns: what a customer ever brought is called like what is counted here.
+                {", ".join(f"customers.{name}" for name in _CLASSES)},
                 classes.* exclude (customer_id, as_of),
                 coalesce(revenue.net_revenue, 0) as net_revenue,
                 coalesce(lost.customer_id is not null and not customers.is_churned, false) as was_lost

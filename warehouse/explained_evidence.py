@@ -212,7 +212,7 @@ class Evidence:
         found = self._con.execute(
             "select lines.order_id, orders.source, orders.source_order_id, lines.delivery_id, lines.record_no "
             "from release.marts.order_lines as lines join release.marts.orders as orders using (order_id) "
-            f"where lines.order_id in ({listed})"
+            f"where lines.order_id in ({listed}) order by lines.order_id, lines.delivery_id, lines.record_no"
         ).fetchall()
         raw: dict[tuple[Place, str | None], list[Record]] = defaultdict(list)
         for row in self._raw.at("order_lines", {Place(each[1], each[3], each[4]) for each in found}):

@@ -251,6 +251,7 @@ _FORMULAS: Final = (
         ),
     ),
     Formula("value_at_risk", "max({clv_if_alive_365d} − {clv_predicted_365d}, 0)"),
+    Formula("budget_cap", "{clv_predicted_365d} × costs.budget_share"),
 )
 
 
@@ -415,6 +416,34 @@ def _top_category(book: Book) -> str | None:
     return min(spent, key=lambda name: (-spent[name], name), default=None)
 
 
+def _repeat_value(book: Book) -> Decimal | None:
+    """Margin of everything that came after the first purchase day, refunds included."""
+    first = book.value("first_order_on")
+    if first is None:
+        return None
+    documents = (document for document in book.records("documents") if document.verdict is None)
+    return sum((each.values["gross_margin"] for each in documents if each.values["on"] > first), _ZERO)
+
+
+def _cross_sell_value(book: Book) -> Decimal | None:
+    """Margin of the purchases of other categories than most was spent on at first."""
+    first = book.value("first_order_on")
+    spent: dict[str, Decimal] = defaultdict(Decimal)
+    margins: dict[str, Decimal] = defaultdict(Decimal)
+    for document in book.records("documents"):
+        is_counted = document.verdict is None and document.values["is_purchase"]
+        for line in document.values["lines"] if is_counted else ():
+            category, worth = line.values.get("category"), line.values["net_amount"]
+            if category is not None and worth > 0:
+                margins[category] += line.values["gross_margin"]
+                if document.values["on"] == first:
+                    spent[category] += worth
+    came_for = min(spent, key=lambda name: (-spent[name], name), default=None)
+    if came_for is None:
+        return None
+    return sum((margin for category, margin in margins.items() if category != came_for), _ZERO)
+
+
 def _prediction_status(book: Book) -> str:
     if not book.value("occasions"):
         return "insufficient"
@@ -484,6 +513,13 @@ _WORKINGS: Final = (
     ),
     Working("profile_completeness_pct", "share of eight attributes that are known", _completeness, "profile"),
     Working("top_category", "the category that most was spent on", _top_category, "documents"),
+    Working("repeat_value", "margin of all documents after {first_order_on}", _repeat_value, "documents"),
+    Working(
+        "cross_sell_value",
+        "margin of purchases of other categories than most was spent on at {first_order_on}",
+        _cross_sell_value,
+        "documents",
+    ),
     Working("prediction_status", "whether a model was fitted on enough customers", _prediction_status),
 )
 

@@ -74,6 +74,7 @@ TOLD: Final[Mapping[str, str]] = {
     "segment_changed_on": "the first day of the grid with the segment of today; see customer_segments",
     "clv_predicted_365d_low": "10th percentile of 400 simulated futures, drawn for all customers together",
     "clv_predicted_365d_high": "90th percentile of 400 simulated futures, drawn for all customers together",
+    "referral_value": "margin of other customers, whom this one brought; see referrals and the figures of each of them",
     "reason_1_zh": "the sentence of the signal reason_1, with its numbers",
     "reason_1_en": "the sentence of the signal reason_1, with its numbers",
     "reason_2_zh": "the sentence of the signal reason_2, with its numbers",

@@ -73,6 +73,7 @@
     ['points_expiring_30d', '30 天内到期积分 {v} 分', 'Points that expire within 30 days: {v}', ' 分', 0, 1, 'points'],
     ['mrr', '月度经常性收入 {v} ' ~ currency, 'Monthly recurring revenue: {v} ' ~ currency, ' ' ~ currency, 0, 1, 'contracts'],
     ['days_to_renewal', '距续费 {v} 天', 'Renewal due in {v} days', ' 天', 0, 1, 'contracts'],
+    ['is_annual_buyer', '每年购买一次', 'Buys once a year', '', 0],
     ['churned', '已流失', 'Lost', '', 0],
     ['has_contract', '有合同', 'Has a contract', '', 0, 1, 'contracts'],
     ['is_contract_churned', '合同已流失', 'Contract lost', '', 0, 1, 'contracts'],
@@ -248,7 +249,7 @@
 {#- The names and values of everything that a signal read of a customer, as SQL: from these the decision can be repeated. -#}
 {%- macro signal_evidence(signal) -%}
 {%- set words = ['preferred_channel'] -%}
-{%- set flags = ['churned', 'has_contract', 'is_contract_churned', 'is_paused', 'champion_left'] -%}
+{%- set flags = ['churned', 'is_annual_buyer', 'has_contract', 'is_contract_churned', 'is_paused', 'champion_left'] -%}
 {%- set parts = [] -%}
 {%- for column in columns_of_signal(signal) -%}
     {%- if column in words + flags -%}

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import random
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from demo import write_demo
 from demo.company import simulate
+from orchestration.explaining import open_home
 from tests.dbt.semantic_sql import Semantics
 
 pytestmark = pytest.mark.slow
@@ -215,3 +218,34 @@ def test_a_metric_row_by_row_is_the_column_of_its_name(home, manifest):
         assert wrong == [], name
         compared.add(name)
     assert len(compared) > 50
+
+
+def test_a_hundred_random_figures_follow_from_their_raw_rows(home):
+    """What is published of a customer is worked out a second time, from the records that were delivered."""
+    chance = random.Random(SEED)
+    customers = [row[0] for row in ask(home, "select customer_id from marts.customers order by customer_id")]
+    wrong, checked, with_rows = [], 0, 0
+    with open_home(home, RULES) as questions:
+        explainer = questions.explainer
+        own = [name for name in explainer.explainable() if ":" in name]
+        while checked < 100:
+            customer = explainer.find(chance.choice(customers))
+            metric = chance.choice([name for name, _ in explainer.figures(customer)] + own)
+            found = explainer.explain(customer, metric)
+            # A signal is tried on buyers only, and who has bought nothing has no scores.
+            if found.agrees is None:
+                continue
+            checked += 1
+            with_rows += bool(found.records)
+            if not found.agrees:
+                wrong.append((customer.customer_id, metric, found.published, found.recomputed))
+    assert wrong == []
+    assert with_rows > 50
+
+
+def test_explaining_a_figure_takes_no_time_worth_naming(home):
+    [(busiest,)] = ask(home, "select customer_id from marts.customers order by orders desc, customer_id limit 1")
+    started = time.process_time()
+    with open_home(home, RULES) as questions:
+        questions.explainer.explain(questions.explainer.find(busiest), "clv_net")
+    assert time.process_time() - started < 3

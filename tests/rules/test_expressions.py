@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from rules import ExpressionError, compile_expression
+from rules.expressions import Compiled, compile_parts
 
 METRICS = {"score": float, "days": int, "orders": int, "level": str, "country": str, "is_churned": bool}
 VALUES = {"level": ("low", "high")}
@@ -173,6 +174,74 @@ def test_everything_else_is_refused_in_one_clause(text: str) -> None:
 def test_a_refusal_says_what_and_what_to_do(text: str, message: str) -> None:
     with pytest.raises(ExpressionError, match=f"^{re.escape(message)}"):
         compiled(text)
+
+
+def ranked(text: str) -> Compiled:
+    return compile_parts(text, METRICS, values=VALUES, columns={"orders": "orders_so_far"}, ranked=["score", "orders"])
+
+
+@pytest.mark.parametrize(
+    ("text", "sql", "cuts"),
+    [
+        ("pct(score) >= 0.8", "score >= pct_score_8000", [("score", 0.8)]),
+        ("PCT(Score) > .25", "score > pct_score_2500", [("score", 0.25)]),
+        ("0.8 <= pct(score)", "score >= pct_score_8000", [("score", 0.8)]),
+        ("0.8 > pct(score)", "score < pct_score_8000", [("score", 0.8)]),
+        ("not pct(score) < 0.0625", "not (score < pct_score_0625)", [("score", 0.0625)]),
+        (
+            "pct(score) between 0 and 1", "score between pct_score_0000 and pct_score_10000",
+            [("score", 0), ("score", 1)],
+        ),
+        (
+            "pct(orders) >= 0.5 and days > 1", "orders_so_far >= pct_orders_so_far_5000 and days > 1",
+            [("orders_so_far", 0.5)],
+        ),
+        (
+            "pct(score) >= 0.8 or pct(score) <= 0.8", "score >= pct_score_8000 or score <= pct_score_8000",
+            [("score", 0.8)],
+        ),
+    ],
+)  # fmt: skip
+def test_a_rank_is_compared_by_the_value_at_that_rank(text: str, sql: str, cuts: list[tuple[str, float]]) -> None:
+    compiled = ranked(text)
+
+    assert compiled.sql == sql
+    assert sorted((cut.metric, cut.p) for cut in compiled.cuts) == cuts
+    assert all(cut.column in sql for cut in compiled.cuts)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pct(score) = 0.8", "compares pct with =; use one of <, <=, >, >="),
+        ("pct(score) >= 80", "compares pct with 80; write a number between 0 and 1 with up to four decimals"),
+        ("pct(score) >= 0.12345", "compares pct with 0.12345; write a number between 0 and 1 with up to four"),
+        ("pct(score) >= days", "compares pct with days; write a number between 0 and 1, such as 0.8"),
+        ("pct(score) >= -0.5", "compares pct with -0.5; write a number between 0 and 1, such as 0.8"),
+        ("pct(score) >= pct(orders)", "compares pct with score; write a number between 0 and 1"),
+        ("pct(score) in (0.5, 0.8)", "uses pct other than with <, <=, >, >= or between"),
+        ("pct(score) in (pct(orders))", "uses pct other than with"),
+        ("0.5 in (pct(score), 0.5)", "uses pct other than with"),
+        ("pct(score) is null", "uses pct other than with"),
+        ("greatest(pct(score), pct(orders)) >= 0.8", "uses pct other than with"),
+        ("least(pct(score)) >= 0.8", "uses pct other than with"),
+        ("pct(score) + 0.1 > 0.5", "has a rank among all customers, score, where a number is needed"),
+        ("pct(score)", "is a rank among all customers, not a condition"),
+        ("pct(score + 1) > 0.5", "calls pct with something other than one metric"),
+        ("pct() > 0.5", "calls pct with something other than one metric"),
+        ("pct(score, days) > 0.5", "calls pct with something other than one metric"),
+        ("pct(level) > 0.5", "ranks customers by level, which is not possible; use one of orders, score"),
+        ("pct(nothing) > 0.5", "names nothing, which is not a metric that can stand here"),
+        ("coalesce(pct(score), 0) > 0.5", "uses pct other than with"),
+    ],
+)  # fmt: skip
+def test_a_rank_is_refused_everywhere_else(text: str, message: str) -> None:
+    with pytest.raises(ExpressionError, match=f"^{re.escape(message)}"):
+        ranked(text)
+
+
+def test_a_condition_tells_which_metrics_it_names() -> None:
+    assert ranked("pct(orders) >= 0.5 and (days > 1 or not is_churned)").names == {"orders", "days", "is_churned"}
 
 
 # Conditions with all operators, written with a parenthesis at every step: what they mean is beyond doubt.

@@ -112,6 +112,14 @@ MISTAKES = [
      'business.model must be one of non_contractual, contractual, mixed, but is "subscription"'),
     ("fiscal_year_starts: 1 ", "fiscal_year_starts: 13 ", "fiscal_year",
      "business.fiscal_year_starts must be between 1 and 12, but is 13"),
+    ("email_domains: []", "email_domains: [[test.com]]", "test_orders",
+     "revenue.test_orders.email_domains[1] must be what stands after the @ of an e-mail address, in small letters, "
+     'but is ["test.com"]'),
+    ("email_domains: []", "email_domains: [Test.com]", "test_orders",
+     "revenue.test_orders.email_domains[1] must be what stands after the @ of an e-mail address, in small letters, "
+     'but is "Test.com"'),
+    ("when: churned, owner", "when: '', owner", "id: churned",
+     'lifecycle[churned].when must be text that is not empty, but is ""'),
     ("[touch, coupon, event, service]", "[touch, touch]", "include_costs",
      "clv.include_costs[2] is used twice: touch; keep one"),
     ("Asia/Shanghai", "Asia/Shangai", "Shangai",

@@ -9,6 +9,7 @@ import pytest
 from rules import json_schema
 from rules.metrics import CATALOGUE, RISK_LEVELS
 from rules.schema import schema_text
+from rules.wording import PATTERNS
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +34,26 @@ def test_every_setting_has_a_sentence(name: str, setting: dict[str, Any]) -> Non
 
     assert sentence.endswith(".")
     assert len(sentence.split()) >= 4
+
+
+def patterns(part: Any) -> Iterator[str]:
+    """Every pattern of a part of the schema, wherever it stands."""
+    if isinstance(part, dict):
+        if isinstance(part.get("pattern"), str):
+            yield part["pattern"]
+        for inner in part.values():
+            yield from patterns(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from patterns(inner)
+
+
+def test_every_pattern_has_words_and_no_words_are_left_over() -> None:
+    found = set(patterns(json_schema()))
+
+    assert len(found) > 4
+    assert found == set(PATTERNS)
+    assert all(PATTERNS.values())
 
 
 def test_unknown_settings_are_refused_by_editors_too() -> None:

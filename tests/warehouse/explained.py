@@ -37,6 +37,7 @@ RULES: Mapping[str, Any] = {
         "deduct_discount": True,
         "test_orders": {"sources": [], "channels": ["test"], "customers": [], "email_domains": []},
     },
+    "costs": {"budget_share": 0.1},
     "churn_threshold": {"q": 0.9, "min_days": 30, "max_days": 400, "one_time_days": 180, "shrinkage": 3},
     "churn_annual_buyers": {"detect": True, "tolerance": 1.25},
     "churn_contract": {"grace_days": 30},

@@ -218,6 +218,33 @@ def test_the_gap_of_all_is_that_of_the_category_bought_last() -> None:
     assert (found.value("usual_gap_days"), found.value("top_category")) == (20.0, "cups")
 
 
+def test_what_came_after_the_first_purchase_day_is_repeat_value() -> None:
+    found = book(
+        [
+            sale("2025-01-01", order_id="first"),
+            sale("2025-02-01", "200"),
+            document("r", 9, net_amount="-50", kind="refund", original="first", ordered_at="2025-03-01T04:00:00Z"),
+        ]
+    )
+    # At 30 percent: 60 of the second order, less 15 of what came back of the first.
+    assert found.value("repeat_value") == Decimal("45.0000")
+    assert book([sale("2025-01-01")]).value("repeat_value") == 0
+    assert book().value("repeat_value") is None
+
+
+def test_what_is_bought_beside_what_somebody_came_for_is_cross_selling() -> None:
+    def of(category: str, amount: str) -> Record:
+        return record("order_lines", int(amount), net_amount=amount, category=category)
+
+    first = document("a", 1, lines=(of("tea", "40"), of("cups", "60")), ordered_at="2025-06-10T00:00:00Z")
+    later = document("b", 2, lines=(of("tea", "100"), of("cups", "10")), ordered_at="2025-06-20T00:00:00Z")
+    lost = document("c", 3, lines=(of("tea", "900"),), ordered_at="2025-06-21T00:00:00Z", status="cancelled")
+    found = book([first, later, lost])
+    # Most was spent on cups at first. At 30 percent 42 of 140 for tea.
+    assert found.value("cross_sell_value") == Decimal("42.0000")
+    assert book([sale("2025-01-01")]).value("cross_sell_value") is None
+
+
 def test_somebody_is_lost_the_day_after_the_threshold() -> None:
     last = book([sale("2025-01-01")])
     # 180 days are over on 30 June; the loss would be of 1 July.
