@@ -156,7 +156,11 @@ snapshot as (
         purchases.threshold_days,
         coalesce(purchases.is_annual_buyer, false) as is_annual_buyer,
         {{ days_between('purchases.last_order_on', as_of) }} / nullif(purchases.personal_gap_days, 0) as cadence_ratio,
-        greatest({{ days_between('purchases.last_order_on', as_of) }} - purchases.personal_gap_days, 0) as days_overdue,
+        -- greatest() passes over what is unknown: nobody is zero days overdue for not having bought yet.
+        case
+            when purchases.customer_id is not null
+                then greatest({{ days_between('purchases.last_order_on', as_of) }} - purchases.personal_gap_days, 0)
+        end as days_overdue,
 
         -- money
         cast(coalesce(money.gross_revenue, 0) as decimal(18, 4)) as gross_revenue,

@@ -83,8 +83,8 @@ activities as (
         case when is_login then events else 0 end as logins,
         case when is_usage then events else 0 end as feature_events,
         case when is_login or is_usage then coalesce(duration_s, 0) else 0 end as usage_seconds,
-        case when is_talk then 1 else 0 end as interactions,
-        case when is_from_customer then 1 else 0 end as replies,
+        case when is_talk then events else 0 end as interactions,
+        case when is_from_customer then events else 0 end as replies,
         0 as touches,
         0 as touch_responses
     from judged_interactions

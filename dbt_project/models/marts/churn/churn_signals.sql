@@ -2,7 +2,6 @@
 {%- set predicted = {
     'frequency': 'case when snapshots.occasions > 0 then snapshots.rfm_frequency end',
     'monetary': 'case when snapshots.occasions > 0 then snapshots.rfm_monetary end',
-    'days_overdue': 'greatest(snapshots.recency_days - snapshots.personal_gap_days, 0)',
     'clv_predicted_365d': 'clv.clv_predicted_365d',
     'churn_probability': 'clv.p_no_purchase',
     'churn_probability_lift': 'clv.p_no_purchase / nullif(base_rate.base_rate, 0) - 1',
