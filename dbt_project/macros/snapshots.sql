@@ -47,7 +47,8 @@ purchases as (
         sum(purchases) as rfm_frequency,
         {%- endif %}
         -- The first occasion tells when a customer came; only the later ones tell what a return is worth.
-        avg(cast(amount as double)) filter (where occasion_no > 1) as monetary_value,
+        cast(sum(amount) filter (where occasion_no > 1) as double)
+        / nullif(count(*) filter (where occasion_no > 1), 0) as monetary_value,
         max_by(own_gap_days, occasion_no) as own_gap_days,
         max_by(personal_gap_days, occasion_no) as personal_gap_days,
         max_by(threshold_days, occasion_no) as threshold_days,
