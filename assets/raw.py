@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sources import LoadResult
 
-__all__ = ["latest_day", "load_exports", "raw_assets", "raw_gate_check"]
+__all__ = ["forget_tables_of_others", "latest_day", "load_exports", "raw_assets", "raw_gate_check"]
 
 _log = logging.getLogger("keeprate")
 
@@ -185,7 +185,7 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 _log.warning("%s", sentence)
             with night.build() as con:
                 _forget_verdicts(con)
-                _forget_tables_of_others(con, night)
+                forget_tables_of_others(con, night)
                 register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
                 write_run_tables(
                     con,
@@ -246,7 +246,7 @@ def write_rules(con: "duckdb.DuckDBPyConnection", night: Night, run_id: str) -> 
     replace_table(con, "run", "rules", RULES, [(run_id, rules.hash, variables, fingerprint)])
 
 
-def _forget_tables_of_others(con: "duckdb.DuckDBPyConnection", night: Night) -> None:
+def forget_tables_of_others(con: "duckdb.DuckDBPyConnection", night: Night) -> None:
     """Drop what this night would keep of the one before, if other rules, another project or another engine made it."""
     tables = {
         (schema, name) for schema, name in con.execute("select schema_name, table_name from duckdb_tables()").fetchall()
