@@ -237,7 +237,7 @@ snapshot as (
 -#}
 {%- macro snapshot_facts() -%}
 {{ return([
-    ['resolved_customers', ['customer_id'], "coalesce(" ~ business_date('created_at') ~ ", cast('0001-01-01' as date))"],
+    ['resolved_customers', ['customer_id', 'created_at'], "coalesce(" ~ business_date('created_at') ~ ", cast('0001-01-01' as date))"],
     ['customer_days', [
         'customer_id', 'order_on', 'purchases', 'refunds', 'sales_amount', 'sales_margin', 'refund_amount', 'refund_margin'
     ], 'order_on'],
