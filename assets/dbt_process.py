@@ -271,7 +271,8 @@ class DbtProcess:
 
     def fingerprint(self) -> str:
         """What names these files and rules: equal for equal ones only."""
-        digest = hashlib.sha256(version("dbt-core").encode() + json.dumps(self.variables, sort_keys=True).encode())
+        engine = f"{version('dbt-core')} {version('duckdb')} "
+        digest = hashlib.sha256(engine.encode() + json.dumps(self.variables, sort_keys=True).encode())
         for file in sorted(PROJECT_DIR.rglob("*")):
             if file.suffix in {".sql", ".yml", ".md", ".csv"}:
                 digest.update(str(file.relative_to(PROJECT_DIR)).encode() + file.read_bytes())

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sources import LoadResult
 
-__all__ = ["latest_day", "load_exports", "raw_assets", "raw_gate_check"]
+__all__ = ["forget_tables_of_others", "latest_day", "load_exports", "raw_assets", "raw_gate_check"]
 
 _log = logging.getLogger("keeprate")
 
@@ -185,6 +185,7 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 _log.warning("%s", sentence)
             with night.build() as con:
                 _forget_verdicts(con)
+                forget_tables_of_others(con, night)
                 register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
                 write_run_tables(
                     con,
@@ -243,6 +244,23 @@ def write_rules(con: "duckdb.DuckDBPyConnection", night: Night, run_id: str) -> 
     variables = json.dumps(dbt_vars(rules), ensure_ascii=False, sort_keys=True)
     fingerprint = dbt_process(night.paths.root, night.dbt_vars).fingerprint()
     replace_table(con, "run", "rules", RULES, [(run_id, rules.hash, variables, fingerprint)])
+
+
+def forget_tables_of_others(con: "duckdb.DuckDBPyConnection", night: Night) -> None:
+    """Drop what this night would keep of the one before, if other rules, another project or another engine made it."""
+    tables = {
+        (schema, name) for schema, name in con.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+    }
+    if ("run", "rules") not in tables or ("core", "customer_grid") not in tables:
+        return
+    [(variables, fingerprint)] = con.execute("select variables, fingerprint from run.rules").fetchall()
+    if fingerprint == dbt_process(night.paths.root, night.dbt_vars).fingerprint():
+        return
+    same_rules = variables == json.dumps(dbt_vars(night.rules), ensure_ascii=False, sort_keys=True)
+    _log.info(
+        "all tables are built anew: %s changed", "the project or its engine has" if same_rules else "the rules have"
+    )
+    con.execute("drop table core.customer_grid")
 
 
 def _forget_verdicts(con: "duckdb.DuckDBPyConnection") -> None:

@@ -47,7 +47,8 @@ purchases as (
         sum(purchases) as rfm_frequency,
         {%- endif %}
         -- The first occasion tells when a customer came; only the later ones tell what a return is worth.
-        avg(cast(amount as double)) filter (where occasion_no > 1) as monetary_value,
+        cast(sum(amount) filter (where occasion_no > 1) as double)
+        / nullif(count(*) filter (where occasion_no > 1), 0) as monetary_value,
         max_by(own_gap_days, occasion_no) as own_gap_days,
         max_by(personal_gap_days, occasion_no) as personal_gap_days,
         max_by(threshold_days, occasion_no) as threshold_days,
@@ -230,6 +231,47 @@ snapshot as (
 )
 {%- endmacro -%}
 
+
+{#-
+    What customer_snapshot reads, and from which day on it matters: a relation, the columns that are known from a day on, and that day.
+    A row that tells of two days (a ticket is opened, and closed) stands here for each of them, with what is known from then on. So
+    two snapshots of a day are the same if everything listed here agrees that is known by then, whatever else has been learned since;
+    what a row listed too early would cost is time. customer_gaps is missing, for what it says of a day follows from the days and
+    refunds up to then.
+-#}
+{%- macro snapshot_facts() -%}
+{{ return([
+    ['resolved_customers', ['customer_id', 'created_at'], "coalesce(" ~ business_date('created_at') ~ ", cast('0001-01-01' as date))"],
+    ['customer_days', [
+        'customer_id', 'order_on', 'purchases', 'refunds', 'sales_amount', 'sales_margin', 'refund_amount', 'refund_margin'
+    ], 'order_on'],
+    ['customer_day_categories', ['customer_id', 'order_on', 'category'], 'order_on'],
+    ['refund_links', [
+        'sale_order_id', 'refund_order_id', 'customer_id', 'sale_on', 'refunded_on', 'sale_amount', 'refunded_amount'
+    ], 'greatest(sale_on, refunded_on)'],
+    ['customer_cost_days', ['customer_id', 'cost_on', 'touch_cost', 'coupon_cost', 'event_cost', 'service_cost'], 'cost_on'],
+    ['contract_periods', ['contract_key', 'customer_id', 'started_on'], 'started_on'],
+    ['contract_periods', ['contract_key', 'customer_id', 'ended_on', 'end_kind'], 'ended_on'],
+    ['contract_periods', ['contract_key', 'customer_id', 'counted_until'], 'counted_until'],
+    ['contract_versions', [
+        'contract_key', 'version_no', 'mrr', 'due_on', 'is_paused', 'said_on', 'valid_from'
+    ], 'least(said_on, valid_from)'],
+    ['contract_versions', ['contract_key', 'version_no', 'valid_to'], 'valid_to'],
+    ['primary_contacts', ['contact_key', 'customer_id', 'left_on'], 'min(left_on) over (partition by customer_id)'],
+    ['customer_activity_days', [
+        'customer_id', 'active_on', 'channel', 'is_active', 'logins', 'feature_events', 'usage_seconds', 'interactions', 'touches',
+        'touch_responses', 'replies', 'last_active_on', 'last_login_on', 'last_contact_on'
+    ], 'active_on'],
+    ['customer_activity_days', ['customer_id', 'active_on', 'channel', 'replaced_on'], 'replaced_on'],
+    ['customer_feature_days', ['customer_id', 'used_on', 'feature'], 'used_on'],
+    ['customer_tickets', ['source_system', 'source', 'ticket_id', 'customer_id', 'topic', 'is_complaint', 'opened_on'], 'opened_on'],
+    ['customer_tickets', ['source_system', 'source', 'ticket_id', 'customer_id', 'closed_on'], 'closed_on'],
+    ['customer_answers', ['customer_id', 'survey', 'answer_no', 'score', 'answered_on'], 'answered_on'],
+    ['customer_consents', ['customer_id', 'channel', 'purpose', 'statement_no', 'state', 'stated_on'], 'stated_on'],
+    ['customer_consents', ['customer_id', 'channel', 'purpose', 'statement_no', 'replaced_on'], 'replaced_on'],
+    ['points_entries', ['customer_id', 'source_system', 'source', 'delta', 'booked_on', 'expires_on'], 'booked_on'],
+]) }}
+{%- endmacro -%}
 
 {#-
     The common table expressions of what rules may name about the customers of one day; last of them `measures`: the columns of the

@@ -12,9 +12,14 @@
 {%- macro as_date(column) -%} {{ dbt.safe_cast(column, 'date') }} {%- endmacro -%}
 
 {%- macro as_boolean(column) -%}
-    case
-        when lower({{ column }}) in ('true', '1', 'yes', 'y', 't') then true
-        when lower({{ column }}) in ('false', '0', 'no', 'n', 'f') then false
+    {#- No list of words: of one this long DuckDB makes a join. -#}
+    case lower({{ column }})
+        {%- for word in ['true', '1', 'yes', 'y', 't'] %}
+        when '{{ word }}' then true
+        {%- endfor %}
+        {%- for word in ['false', '0', 'no', 'n', 'f'] %}
+        when '{{ word }}' then false
+        {%- endfor %}
     end
 {%- endmacro -%}
 

@@ -1,4 +1,5 @@
-{{ config(materialized='by_as_of', purposes=['tonight', 'grid'], tags=['before_scores']) }}
+{{ config(materialized='by_as_of', purposes=['tonight', 'grid'], fingerprints='grid_fingerprints', tags=['before_scores']) }}
+-- depends_on: {{ ref('grid_fingerprints') }}
 
 with {{ snapshot_inputs() }},
 

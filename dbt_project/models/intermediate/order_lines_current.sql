@@ -2,7 +2,8 @@
 
 with {{ delivered_lines(['*']) }},
 
--- A document that is delivered whole, or whose lines have no keys, is replaced whole by its newest version.
+-- A document that is delivered whole, or whose lines have no keys, is replaced whole by its newest version. Deliveries of equal
+-- export time are united: they are one version.
 versions_of_documents as (
     select distinct
         source_system,
@@ -10,7 +11,8 @@ versions_of_documents as (
         source_order_id,
         is_replaced,
         document_updated_at,
-        version_at
+        version_at,
+        delivery_id
     from lines
     where is_of_whole
 ),
@@ -26,43 +28,56 @@ dated_documents as (
     group by source_system, source, source_order_id
 ),
 
-newest_documents as (
-    select versions_of_documents.*
+changed_documents as (
+    select
+        versions_of_documents.*,
+        {{ changed_at(
+            'versions_of_documents.document_updated_at', 'versions_of_documents.version_at', 'dated_documents.dated_at'
+        ) }} as changed_at
     from versions_of_documents
     left join dated_documents
         on versions_of_documents.source_system = dated_documents.source_system
         and versions_of_documents.source = dated_documents.source
         and versions_of_documents.source_order_id = dated_documents.source_order_id
         and versions_of_documents.document_updated_at is null
-    qualify
-        row_number() over (
-            partition by
-                versions_of_documents.source_system, versions_of_documents.source, versions_of_documents.source_order_id
-            order by
-                versions_of_documents.is_replaced,
-                {{ changed_at(
-                    'versions_of_documents.document_updated_at', 'versions_of_documents.version_at', 'dated_documents.dated_at'
-                ) }} desc nulls last,
-                versions_of_documents.version_at desc nulls last
-        ) = 1
+),
+
+-- `deliveries` counts no more than those of the newest version where it is read, at place 1.
+ranked_documents as (
+    select
+        *,
+        rank() over (
+            partition by source_system, source, source_order_id
+            order by is_replaced, changed_at desc nulls last, version_at desc nulls last, document_updated_at desc nulls last
+        ) as place,
+        count(*) over (
+            partition by source_system, source, source_order_id
+            order by is_replaced, changed_at desc nulls last, version_at desc nulls last, document_updated_at desc nulls last
+            range between unbounded preceding and current row
+        ) as deliveries
+    from changed_documents
 ),
 
 document_lines as (
-    select lines.*
+    select
+        lines.*,
+        newest_documents.deliveries > 1 as is_united
     from lines
-    inner join newest_documents
+    inner join ranked_documents as newest_documents
         on lines.source_system = newest_documents.source_system
         and lines.source = newest_documents.source
         and lines.source_order_id = newest_documents.source_order_id
-        and lines.is_replaced = newest_documents.is_replaced
+        and lines.delivery_id = newest_documents.delivery_id
         and lines.document_updated_at is not distinct from newest_documents.document_updated_at
-        and lines.version_at = newest_documents.version_at
-    where lines.is_of_whole
+    where lines.is_of_whole and newest_documents.place = 1
 ),
 
 -- Of a line with a key one version counts: in a file of lines alone each by itself.
 all_keyed_lines as (
-    select * from lines
+    select
+        *,
+        false as is_united
+    from lines
     where not is_of_whole
 
     union all
@@ -71,81 +86,53 @@ all_keyed_lines as (
     where source_line_no is not null
 ),
 
-dated_lines as (
+repeated_keys as (
     select
         source_system,
         source,
         source_order_id,
         source_line_no,
-        max(version_at) as dated_at
+        max(case when updated_at is not null then version_at end) as dated_at
     from all_keyed_lines
-    where updated_at is not null
     group by source_system, source, source_order_id, source_line_no
+    having count(*) > 1
 ),
 
-keyed_lines as (
-    select all_keyed_lines.*
+marked_lines as (
+    select
+        all_keyed_lines.*,
+        repeated_keys.source is not null as is_repeated,
+        repeated_keys.dated_at
     from all_keyed_lines
-    left join dated_lines
-        on all_keyed_lines.source_system = dated_lines.source_system
-        and all_keyed_lines.source = dated_lines.source
-        and all_keyed_lines.source_order_id = dated_lines.source_order_id
-        and all_keyed_lines.source_line_no = dated_lines.source_line_no
-        and all_keyed_lines.updated_at is null
+    left join repeated_keys
+        on all_keyed_lines.source_system = repeated_keys.source_system
+        and all_keyed_lines.source = repeated_keys.source
+        and all_keyed_lines.source_order_id = repeated_keys.source_order_id
+        and all_keyed_lines.source_line_no = repeated_keys.source_line_no
+),
+
+newest_of_repeated as (
+    select * from marked_lines
+    where is_repeated
     qualify
         row_number() over (
-            partition by
-                all_keyed_lines.source_system, all_keyed_lines.source, all_keyed_lines.source_order_id,
-                all_keyed_lines.source_line_no
+            partition by source_system, source, source_order_id, source_line_no
             order by
-                all_keyed_lines.is_replaced,
-                {{ changed_at('all_keyed_lines.updated_at', 'all_keyed_lines.version_at', 'dated_lines.dated_at') }} desc nulls last,
-                all_keyed_lines.version_at desc nulls last, all_keyed_lines.corrected_at desc nulls last,
-                all_keyed_lines.row_hash, all_keyed_lines.delivery_id, all_keyed_lines.record_no
+                is_replaced, {{ changed_at('updated_at', 'version_at', 'dated_at') }} desc nulls last,
+                version_at desc nulls last, corrected_at desc nulls last, row_hash, delivery_id, record_no
         ) = 1
 ),
 
-unkeyed_lines as (
-    select * from document_lines
-    where source_line_no is null
-),
-
-documents as (
-    select
-        source_system,
-        source,
-        source_order_id,
-        min(delivery_id) <> max(delivery_id) as is_united
-    from unkeyed_lines
-    group by source_system, source, source_order_id
-),
-
-single_lines as (
-    select unkeyed_lines.*
-    from unkeyed_lines
-    inner join documents
-        on unkeyed_lines.source_system = documents.source_system
-        and unkeyed_lines.source = documents.source
-        and unkeyed_lines.source_order_id = documents.source_order_id
-    where not documents.is_united
-),
-
--- Deliveries of equal export time are united: a line counts as often as the delivery that repeats it most.
+-- A line counts as often as the delivery that repeats it most.
 united_repeats as (
     select
-        unkeyed_lines.*,
+        *,
         row_number() over (
-            partition by
-                unkeyed_lines.source_system, unkeyed_lines.source, unkeyed_lines.source_order_id,
-                unkeyed_lines.delivery_id, unkeyed_lines.row_hash
-            order by unkeyed_lines.record_no
+            partition by source_system, source, source_order_id, delivery_id, row_hash
+            order by record_no
         ) as repeat_no
-    from unkeyed_lines
-    inner join documents
-        on unkeyed_lines.source_system = documents.source_system
-        and unkeyed_lines.source = documents.source
-        and unkeyed_lines.source_order_id = documents.source_order_id
-    where documents.is_united
+    from document_lines
+    where source_line_no is null and is_united
 ),
 
 united_lines as (
@@ -157,8 +144,14 @@ united_lines as (
         ) = 1
 ),
 
+{% set parts = {
+    'marked_lines': 'not is_repeated',
+    'newest_of_repeated': none,
+    'document_lines': 'source_line_no is null and not is_united',
+    'united_lines': none
+} -%}
 current_lines as (
-    {%- for part in ['keyed_lines', 'single_lines', 'united_lines'] %}
+    {%- for part, condition in parts.items() %}
     select
         source_system,
         source,
@@ -176,11 +169,50 @@ current_lines as (
         delivery_id,
         record_no
     from {{ part }}
+    {%- if condition %}
+    where {{ condition }}
+    {%- endif %}
     {%- if not loop.last %}
 
     union all
     {% endif %}
     {%- endfor %}
+),
+
+unnumbered_documents as (
+    select distinct
+        source_system,
+        source,
+        source_order_id
+    from current_lines
+    where source_line_no is null
+),
+
+-- Numbered by what the lines say, so that the order of rows in a file is of no consequence.
+numbered_lines as (
+    select
+        current_lines.*,
+        row_number() over (
+            partition by current_lines.source_system, current_lines.source, current_lines.source_order_id
+            order by current_lines.product_id nulls last, current_lines.row_hash, current_lines.record_no
+        ) as place
+    from current_lines
+    inner join unnumbered_documents
+        on current_lines.source_system = unnumbered_documents.source_system
+        and current_lines.source = unnumbered_documents.source
+        and current_lines.source_order_id = unnumbered_documents.source_order_id
+
+    union all
+
+    select
+        current_lines.*,
+        null as place
+    from current_lines
+    left join unnumbered_documents
+        on current_lines.source_system = unnumbered_documents.source_system
+        and current_lines.source = unnumbered_documents.source
+        and current_lines.source_order_id = unnumbered_documents.source_order_id
+    where unnumbered_documents.source_order_id is null
 ),
 
 final as (
@@ -189,11 +221,7 @@ final as (
         source_system,
         source,
         source_order_id,
-        -- Numbered by what the lines say, so that the order of rows in a file is of no consequence.
-        cast(coalesce(source_line_no, row_number() over (
-            partition by source_system, source, source_order_id
-            order by product_id nulls last, row_hash, record_no
-        )) as integer) as line_no,
+        cast(coalesce(source_line_no, place) as integer) as line_no,
         product_id,
         description,
         category,
@@ -205,7 +233,7 @@ final as (
         is_deleted,
         delivery_id,
         record_no
-    from current_lines
+    from numbered_lines
 )
 
 select * from final

@@ -37,9 +37,9 @@ final as (
         cast(sum(clv.clv_historic_margin) as decimal(18, 4)) as clv_historic_margin,
         cast(sum(clv.touch_cost + clv.coupon_cost + clv.event_cost + clv.service_cost) as decimal(18, 4)) as costs,
         cast(sum(clv.clv_net) as decimal(18, 4)) as clv_net,
-        {{ significant('sum(clv.clv_revenue_formula)') }} as clv_revenue_formula,
-        {{ significant('sum(clv.clv_margin_formula)') }} as clv_margin_formula,
-        {{ significant('sum(clv.clv_predicted_365d)') }} as clv_predicted_365d
+        {{ significant(exact_sum('clv.clv_revenue_formula')) }} as clv_revenue_formula,
+        {{ significant(exact_sum('clv.clv_margin_formula')) }} as clv_margin_formula,
+        {{ significant(exact_sum('clv.clv_predicted_365d')) }} as clv_predicted_365d
     from clv
     inner join snapshots
         on clv.customer_id = snapshots.customer_id
