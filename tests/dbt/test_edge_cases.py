@@ -308,6 +308,7 @@ def tables(tmp_path_factory, night, deliver):
         yield con, {name: f"'{customer}'" for name, customer in names.items()}
 
 
+@pytest.mark.slow  # It runs a night.
 @pytest.mark.parametrize(("formula", "edges", "question", "answer"), WORKED)
 def test_a_formula_holds_at_its_edge(tables, formula, edges, question, answer):
     con, names = tables
