@@ -87,6 +87,7 @@ def test_the_same_night_with_more_copies_of_its_export_gives_the_same_bytes_and_
     assert len(alerts) > 0
 
 
+@pytest.mark.slow
 def test_a_deleted_build_costs_time_and_no_data(copied, night, deliver):
     before = mart_bytes(copied)
     shutil.rmtree(copied / "build")
