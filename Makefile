@@ -62,8 +62,8 @@ docs: setup  ## Write all tables, columns, figures and dashboards into one page 
 	$(BIN)/dbt --no-version-check --quiet docs generate --static --no-compile --empty-catalog $(DBT_DIRS)
 	@mkdir -p $(HOME_DIR) && cp $(PARSED)/static_index.html $(HOME_DIR)/tables.html && echo "Open $(HOME_DIR)/tables.html in a browser."
 
-bench: setup  ## Measure a night against its floor, and the models against a peer
-	$(BIN)/python -m benchmarks
+bench: setup  ## Measure nights against their floors, and the models against a peer; CUSTOMERS=1000000 for a large company
+	$(BIN)/python -m benchmarks $(if $(CUSTOMERS),--customers $(CUSTOMERS))
 
 lock: setup  ## Resolve the dependencies anew
 	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/python -m pip install --quiet uv

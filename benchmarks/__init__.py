@@ -6,12 +6,15 @@ needs; nothing imports this folder. ``README.md`` beside this file says how to r
 
 from pathlib import Path
 
-__all__ = ["AS_OF", "EXPORT", "RULES", "SOURCE"]
+__all__ = ["AS_OF", "DEFAULT_RULES", "EXPORT", "RULES", "SOURCE"]
 
-_EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "online_retail"
+_ROOT = Path(__file__).resolve().parents[1]
+_EXAMPLE = _ROOT / "examples" / "online_retail"
 
 #: The export everything is measured on, the folder it is delivered in, its rules and its last day.
 EXPORT = _EXAMPLE / "online_retail.csv.gz"
 SOURCE = "online_retail"
 RULES = _EXAMPLE / "business.yml"
 AS_OF = "2011-12-09"
+#: The rules of a home that names none.
+DEFAULT_RULES = _ROOT / "config" / "business.yml"

@@ -21,6 +21,7 @@ from benchmarks import AS_OF, EXPORT, SOURCE
 from benchmarks.floor import compare
 from benchmarks.landing import PEERS
 from benchmarks.measure import ChildRun, run_child
+from benchmarks.scale import measure_scale
 from benchmarks.tables import (
     Table,
     fit_table,
@@ -31,6 +32,7 @@ from benchmarks.tables import (
     night_table,
     print_table,
     ratio_table,
+    scale_table,
     seconds_table,
 )
 
@@ -44,12 +46,16 @@ _PACKAGES = ("dagster", "dbt-core", "duckdb", "great-expectations", "numpy", "sc
 
 def main(
     write: Annotated[bool, typer.Option("--write", help=f"Also write the tables to {RESULTS.name}.")] = False,
+    customers: Annotated[int, typer.Option(min=100, help="Of the simulated company; 20 order lines each.")] = 100_000,
+    only_scale: Annotated[bool, typer.Option("--only-scale", help="Measure the simulated company alone.")] = False,
 ) -> None:
     """Measure a night against its floor, and the models against a peer."""
     console = Console(highlight=False, width=None if Console().is_terminal else 140)
     console.print(surroundings(), soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="keeprate-bench-") as folder:
-        tables = measure(Path(folder), console)
+        tables = [] if only_scale else measure(Path(folder), console)
+        tables.append(scale_table(measure_scale(Path(folder) / "company", customers)))
+        print_table(console, tables[-1])
     if write:
         RESULTS.write_text(
             "\n".join([f"# Results of one run\n\n{surroundings()}\n", *map(markdown, tables)]), encoding="utf-8"

@@ -1,4 +1,4 @@
-"""A child that turns the raw file into the same marts with DuckDB alone: what a night cannot be faster than.
+"""A child that turns raw files into the same marts with DuckDB alone: what a night cannot be faster than.
 
 Belongs here: reading the one bundled export with the few rewritings it needs, and the SQL of the project's models in
 their order. Does not belong here: reading exports in general (``sources``), or anything that orders, tests, judges or
@@ -6,7 +6,8 @@ publishes.
 
 The file is read as text and rewritten to what ``sources`` makes of it; then every model's SQL, as dbt compiled it for a
 night, is executed on one connection. What a night takes over from earlier (the list state, the day, the delivery's
-entry) is copied from that night and not timed.
+entry) is copied from that night and not timed. Of another home than that of the bundled export, the raw files are those
+that the night has written, and reading exports is no part of the floor.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import EXPORT, RULES
+from benchmarks import DEFAULT_RULES, EXPORT, RULES
 from benchmarks.measure import Report
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ _FEEDS = {
         group by all
     """,
 }
+#: The day that a model with a part per day computes, as `as_of_now` writes it.
+_DAY = '(select max(as_of) from "warehouse"."run"."snapshot_as_of")'
 _STEPS = ("before identity", "before scores", "after scores")
 #: Columns that tell of the run itself.
 _RUN_COLUMNS = {"deliveries": ("received_at",)}
@@ -77,21 +80,24 @@ class Model:
     schema: str
     name: str
     is_view: bool
+    purposes: list[str]
     step: str
     sql: str
 
 
-def main(home: Path, work: Path) -> None:
+def main(home: Path, work: Path, *, from_raw: bool = False) -> None:
     """Build the marts of the night in `home` into a database in `work`, and report."""
     report = Report()
     with report.stage("imports"):
         import models.scoring
+        from assets.identity import find_people
+        from assets.predictions import predict
         from rules import load
         from sources import canonical_feeds
         from warehouse.connection import attached, connect, quote_name
 
         _ = models.scoring
-    rules = load(RULES)
+    rules = load(DEFAULT_RULES if from_raw else RULES)
     in_order = list(_models(home / "build" / "dbt"))
     # The compiled SQL names its catalog, which DuckDB calls after the file.
     with (
@@ -99,22 +105,20 @@ def main(home: Path, work: Path) -> None:
         attached(con, home / "build" / "warehouse.duckdb", "night", read_only=True),
     ):
         _copy_what_a_night_is_given(con)
-        for name, feed in canonical_feeds().items():
-            columns = ", ".join(f"{quote_name(column)} {kind}" for column, kind in feed.types.items())
-            con.execute(f"create table raw.{name} ({columns})")
-        with report.stage("read the export"):
-            con.execute(_LINES, [str(EXPORT)])
-            for name, query in _FEEDS.items():
-                con.execute(
-                    f"insert into raw.{name} by name "
-                    f"select feed.*, {_TRACE} from ({query}) as feed cross join raw.deliveries as delivery "
-                    "order by record_no"
-                )
-            con.execute("drop table lines")
+        if from_raw:
+            _copy_raw(con)
+        else:
+            for name, feed in canonical_feeds().items():
+                columns = ", ".join(f"{quote_name(column)} {kind}" for column, kind in feed.types.items())
+                con.execute(f"create table raw.{name} ({columns})")
+            _read_export(con, report)
         for step in _STEPS:
+            if step == "before scores" and from_raw:
+                with report.stage("identity"):
+                    find_people(con, rules.identity.max_records_per_customer)
             if step == "after scores":
                 with report.stage("predictions"):
-                    _predict(con, rules.churn.horizon_days, rules.clv.discount_rate_year)
+                    predict(con, horizon_days=rules.churn.horizon_days, discount_rate_year=rules.clv.discount_rate_year)
             with report.stage(f"tables {step}"):
                 _build(con, [model for model in in_order if model.step == step])
                 con.execute("checkpoint")
@@ -148,6 +152,7 @@ def _models(target: Path) -> Iterator[Model]:
             schema=node["schema"],
             name=node["name"],
             is_view=node["config"]["materialized"] == "view",
+            purposes=node["config"].get("purposes", []),
             step=next(step for step in _STEPS if step.replace(" ", "_") in node["config"]["tags"]),
             sql=compiled.read_text(encoding="utf-8"),
         )
@@ -160,51 +165,59 @@ def _copy_what_a_night_is_given(con: duckdb.DuckDBPyConnection) -> None:
         "select schema_name || '.' || table_name from duckdb_tables() "
         "where database_name = 'night' and schema_name in ('run', 'identity')"
     ).fetchall()
-    # Nobody shares an address in this export, so that no record is another's.
+    # Nobody shares an address in the bundled export, so that no record is another's; elsewhere people are found again.
     for table in ("raw.deliveries", "raw.rejected", *(name for (name,) in given)):
         con.execute(f"create table {table} as from night.{table}")
 
 
+def _copy_raw(con: duckdb.DuckDBPyConnection) -> None:
+    """Register the raw files as the night has; where it had none, take its empty table."""
+    views = con.execute(
+        "select view_name, sql from duckdb_views() where database_name = 'night' and schema_name = 'raw'"
+    ).fetchall()
+    tables = con.execute(
+        "select table_name from duckdb_tables() where database_name = 'night' and schema_name = 'raw'"
+    ).fetchall()
+    there = {
+        name
+        for (name,) in con.execute(
+            "select table_name from duckdb_tables() where schema_name = 'raw' and database_name = current_database()"
+        ).fetchall()
+    }
+    for name, statement in views:
+        if name not in there:
+            con.execute(f"create view raw.{name} as {statement.split(' AS ', 1)[1]}")
+    for (name,) in tables:
+        if name not in there:
+            con.execute(f"create table raw.{name} as from night.raw.{name}")
+
+
+def _read_export(con: duckdb.DuckDBPyConnection, report: Report) -> None:
+    with report.stage("read the export"):
+        con.execute(_LINES, [str(EXPORT)])
+        for name, query in _FEEDS.items():
+            con.execute(
+                f"insert into raw.{name} by name "
+                f"select feed.*, {_TRACE} from ({query}) as feed cross join raw.deliveries as delivery "
+                "order by record_no"
+            )
+        con.execute("drop table lines")
+
+
 def _build(con: duckdb.DuckDBPyConnection, models: list[Model]) -> None:
     for model in models:
-        kind = "view" if model.is_view else "table"
-        con.execute(f"create {kind} {model.schema}.{model.name} as {model.sql}")
-
-
-def _predict(con: duckdb.DuckDBPyConnection, horizon_days: int, discount_rate_year: float) -> None:
-    """Write the tables that stand between the two halves of the SQL, as the asset of the predictions does."""
-    from models.scoring import score_states
-    from warehouse.build import replace_table, replace_table_from_numpy
-
-    states = con.execute(
-        "select frequency, recency_days, age_days, customers from core.btyd_states order by all"
-    ).fetchnumpy()
-    spend = con.execute(
-        "select repeat_occasions, monetary_value from core.customer_snapshots where repeat_occasions > 0 order by all"
-    ).fetchnumpy()
-    [(mean_spend,)] = con.execute("select sum(amount) / count(*) from core.customer_occasions").fetchall()
-    scores = score_states(
-        states["frequency"],
-        states["recency_days"],
-        states["age_days"],
-        states["customers"],
-        spend_frequency=spend["repeat_occasions"],
-        spend_value=spend["monetary_value"],
-        mean_spend=float(mean_spend),
-        horizon_days=horizon_days,
-        discount_rate_year=discount_rate_year,
-    )
-    key = {name: states[name] for name in ("frequency", "recency_days", "age_days")}
-    replace_table_from_numpy(con, "predictions", "btyd_states", key | scores.columns)
-    spend_columns = dict.fromkeys("pqv", "double")
-    replace_table(con, "predictions", "spend_model", spend_columns, [[scores.spend.params_[name] for name in "pqv"]])
-    types = {"model": "varchar", "parameter": "varchar", "value": "double", "standard_error": "double"}
-    rows = [
-        (fit.model, name, value, fit.standard_errors[name], fit.log_likelihood, fit.status)
-        for fit in scores.fits
-        for name, value in fit.parameters.items()
-    ]
-    replace_table(con, "predictions", "model_fits", types | {"log_likelihood": "double", "status": "varchar"}, rows)
+        table = f"{model.schema}.{model.name}"
+        if not model.purposes:
+            con.execute(f"create {'view' if model.is_view else 'table'} {table} as {model.sql}")
+            continue
+        days = con.execute(
+            "select distinct cast(as_of as varchar) from run.as_of_dates where list_contains(?, purpose) order by 1",
+            [model.purposes],
+        ).fetchall()
+        # As the project's own materialization does it.
+        for number, (day,) in enumerate(days):
+            sql = model.sql.replace(_DAY, f"cast('{day}' as date)")
+            con.execute(f"insert into {table} {sql}" if number else f"create table {table} as {sql}")
 
 
 def _differs(con: duckdb.DuckDBPyConnection, mart: str) -> bool:
@@ -218,4 +231,4 @@ def _differs(con: duckdb.DuckDBPyConnection, mart: str) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), from_raw="raw" in sys.argv[3:])

@@ -9,7 +9,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from benchmarks import AS_OF, RULES
+from benchmarks import AS_OF, DEFAULT_RULES, RULES
 from benchmarks.measure import Report, Stage
 
 #: What a night imports when it first needs it. Imported ahead, it shows as one stage instead of hiding in all of them.
@@ -26,8 +26,8 @@ _IMPORTED_LATER = (
 )
 
 
-def main(home: Path) -> None:
-    """Run the night of the last day and report."""
+def main(home: Path, as_of: str = AS_OF, *, full_refresh: bool = False) -> None:
+    """Run the night of a day and report: by the rules of the bundled export on its last day, else by default ones."""
     report = Report()
     with report.stage("imports"):
         for module in _IMPORTED_LATER:
@@ -36,7 +36,8 @@ def main(home: Path) -> None:
     from orchestration.nightly import NightlyOptions, run
 
     with report.stage("night"):
-        outcome = run(NightlyOptions(home, None, RULES, AS_OF))
+        rules = RULES if as_of == AS_OF else DEFAULT_RULES
+        outcome = run(NightlyOptions(home, None, rules, as_of, full_refresh))
     if outcome.exit_code != 0:
         raise RuntimeError(f"The night was {outcome.kind}: {'; '.join(outcome.reasons)}")
     night = report.stages.pop()
@@ -67,4 +68,4 @@ def _ends(home: Path) -> list[float]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:3], full_refresh="--full-refresh" in sys.argv)

@@ -16,6 +16,8 @@ from benchmarks.measure import ChildRun, Stage
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from benchmarks.scale import Scale
+
 __all__ = [
     "Table",
     "fit_table",
@@ -26,12 +28,15 @@ __all__ = [
     "night_table",
     "print_table",
     "ratio_table",
+    "scale_table",
     "seconds_table",
 ]
 
 _MB = 1e6
 _NONE = "–"
 _IMPORTS, _READING = "imports", "read the export"
+#: What turns raw files into marts.
+_TABLES = ("tables before identity", "identity", "tables before scores", "predictions", "tables after scores")
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,35 @@ def landing_table(ours: Sequence[ChildRun], peers: Mapping[str, Sequence[ChildRu
         f"Medians of {len(ours)}, asked in turn. Landing finds out what the file is, copies it, counts its records "
         "without DuckDB, spells and judges every value and writes Parquet; a bare reading does none of this. MB: "
         "largest resident set of the process and its children.",
+    )
+
+
+def scale_table(scale: Scale) -> Table:
+    """A company's first night, its floor, and the night after."""
+    first, floor, after, again = scale.first, scale.floor, scale.after, scale.again
+    runs = {"first night": first, "the night after": after, "the same anew": again, "floor": floor}
+    names = [*(stage.name for stage in first.stages)]
+    cells = [[name, *(f"{_seconds_of(run, name):.1f}" for run in runs.values())] for name in names]
+    cells.append(["whole process", *(f"{run.seconds:.1f}" for run in runs.values())])
+    cells.append(["processor seconds", *(f"{run.cpu_seconds:.1f}" for run in runs.values())])
+    cells.append(["peak memory, MB", *(f"{run.peak_bytes / _MB:,.0f}" for run in runs.values())])
+    cells.append(["processor seconds, share of the first night", "", *_shares(first, after, again), ""])
+    tables = {name: sum(_seconds_of(run, step) for step in _TABLES) for name, run in runs.items()}
+    cells.append(["tables, times the floor", f"{tables['first night'] / tables['floor']:.2f}", "", "", ""])
+    cells.append(
+        ["tables, share of the first night", "", f"{tables['the night after'] / tables['first night']:.0%}", "", ""]
+    )
+    alike = scale.marts - len(scale.unlike_floor)
+    others = f" (not {', '.join(scale.unlike_floor)})" if scale.unlike_floor else ""
+    anew = f"all but {', '.join(scale.unlike_again)}" if scale.unlike_again else "every mart, byte for byte"
+    new = " and ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in scale.delivered.items())
+    return Table(
+        f"A company with {scale.order_lines:,} order lines",
+        ["step, seconds", *runs],
+        cells,
+        f"The night after brings {new}. {alike} of {scale.marts} marts of the floor hold exactly the first night's "
+        f"rows{others}. Built anew, the night after publishes the same: {anew}. Tables: the three steps of SQL with "
+        "their tests, identity and predictions.",
     )
 
 
@@ -242,6 +276,10 @@ def _work(run: ChildRun) -> float:
 
 def _seconds_of(run: ChildRun, name: str) -> float:
     return sum(stage.seconds for stage in run.stages if stage.name == name)
+
+
+def _shares(first: ChildRun, *others: ChildRun) -> list[str]:
+    return [f"{other.cpu_seconds / first.cpu_seconds:.0%}" for other in others]
 
 
 def _times(one: float, other: float) -> str:

@@ -86,7 +86,10 @@ def month_ends(day: date, count: int) -> list[date]:
 def facts_of(sql: str) -> dict[str, list[tuple[list[str], str]]]:
     """What the fingerprints are made of: for each table its columns and the day from which on they are known."""
     found: dict[str, list[tuple[list[str], str]]] = {}
-    pattern = r"select\s+((?:(?!select).)+?) as known_on,\s+cast\(hash\(\d+, (.+?)\) as decimal\(38, 0\)\) as fingerprint\s+from (\w+)"
+    pattern = (
+        r"select\s+((?:(?!select).)+?) as known_on,"
+        r"\s+cast\(hash\(\d+, (.+?)\) as decimal\(38, 0\)\) as fingerprint\s+from (\w+)"
+    )
     for known_on, columns, table in re.findall(pattern, sql, flags=re.DOTALL):
         found.setdefault(table, []).append((columns.split(", "), known_on))
     return found
