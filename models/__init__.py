@@ -9,5 +9,6 @@ object, fitted state ends in an underscore) and the vocabulary of the field (``f
 from models.bg_nbd import BetaGeoNBD
 from models.gamma_gamma import GammaGamma
 from models.mbg_nbd import ModifiedBetaGeoNBD
+from models.pareto_nbd import ParetoNBD
 
-__all__ = ["BetaGeoNBD", "GammaGamma", "ModifiedBetaGeoNBD"]
+__all__ = ["BetaGeoNBD", "GammaGamma", "ModifiedBetaGeoNBD", "ParetoNBD"]

@@ -39,6 +39,8 @@ _DAMPINGS = (1.0, 0.3, 0.1, 0.01)
 # Differences of gradients over this step have some six good digits; flatter directions count as this curved.
 _HESSIAN_STEP = 1e-4
 _LEAST_CURVATURE = 1e-9
+# Largest standard deviation of a log-parameter that draws have: a factor of 20 either way is as good as unknown.
+_UNKNOWN_LOG_SD = 3.0
 # Differences of gamma functions leave this relative error in the mean log-likelihood at the largest shapes.
 _VALUE_NOISE = 1e-9
 
@@ -199,11 +201,14 @@ class Maximum:
     deviations : ndarray, shape (p,)
         Standard errors of ``theta`` from the Hessian of the total log-likelihood; NaN where it is not
         positive definite, which happens when a maximum lies at the edge of the parameter space.
+    covariance : ndarray, shape (p, p)
+        Of ``theta``. A little information is added in every direction, so that it exists also at an edge.
     """
 
     theta: Floats
     slope: float
     deviations: Floats
+    covariance: Floats
 
     @property
     def certified(self) -> bool:
@@ -261,7 +266,8 @@ def maximise(
         theta = descend(objective, best, ftol=1e-13, gtol=1e-8)[1]
         theta, hessian = _polish(objective, theta, lower, upper)
     slope = _slope(theta, objective(theta)[1], lower, upper)
-    return Maximum(theta, slope, _deviations(hessian * total_weight))
+    information = hessian * total_weight
+    return Maximum(theta, slope, _deviations(information), _covariance(information))
 
 
 def _polish(objective: Objective, theta: Floats, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
@@ -346,6 +352,13 @@ def _deviations(information: Floats) -> Floats:
     if not _positive_definite(information):
         return np.full(len(information), np.nan)
     return np.asarray(np.sqrt(np.diag(np.linalg.inv(information))), dtype=np.float64)
+
+
+def _covariance(information: Floats) -> Floats:
+    """Return the inverse of the information; where there is hardly any, a deviation of ``_UNKNOWN_LOG_SD``."""
+    values, vectors = np.linalg.eigh(np.nan_to_num(information))
+    variances = 1 / (np.maximum(values, 0.0) + _UNKNOWN_LOG_SD**-2)
+    return np.asarray(np.einsum("ij,j,kj->ik", vectors, variances, vectors), dtype=np.float64)
 
 
 def with_prior(objective: Objective, centre: Floats, total_weight: float) -> Objective:

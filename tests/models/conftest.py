@@ -67,6 +67,22 @@ def simulate_cohort(
     return frequency, recency, age
 
 
+def simulate_pareto_cohort(
+    random: np.random.Generator, customers: int, *, r: float, alpha: float, s: float, beta: float
+) -> tuple[Floats, Floats, Floats]:
+    """Return frequency, recency and T of customers who may leave at any moment, seen for 20 to 80 units."""
+    age = random.uniform(20, 80, customers)
+    rate, death = random.gamma(r, 1 / alpha, customers), random.exponential(1 / random.gamma(s, 1 / beta, customers))
+    frequency, recency = simulate_lives(random, rate, np.zeros(customers), np.minimum(age, death), flip_at_start=False)
+    return frequency, recency, age
+
+
+@pytest.fixture(scope="session")
+def pareto_cohort() -> Callable[..., tuple[Floats, Floats, Floats]]:
+    """:func:`simulate_pareto_cohort`."""
+    return simulate_pareto_cohort
+
+
 @pytest.fixture(scope="session")
 def live() -> Callable[..., tuple[Floats, Floats]]:
     """:func:`simulate_lives`."""

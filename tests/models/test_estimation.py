@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD, gamma_gamma
+from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD, ParetoNBD, gamma_gamma
 from models.btyd import Objective, group_rows, group_weighted
+from models.buying import BuyingModel
 
 if TYPE_CHECKING:
     from tests.models.conftest import Customers
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Cohort = Callable[..., tuple[Floats, Floats, Floats]]
 
-Counter = type[BetaGeoNBD] | type[ModifiedBetaGeoNBD]
-COUNTERS: list[Counter] = [BetaGeoNBD, ModifiedBetaGeoNBD]
+Counter = type[BetaGeoNBD] | type[ModifiedBetaGeoNBD] | type[ParetoNBD]
+COUNTERS: list[Counter] = [BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD]
 FRACTIONAL_WEIGHTS: Floats = np.tile(np.array([0.5, 1.5, 2.5, 3.5]), 75)
 
 
@@ -36,7 +37,7 @@ def central_differences(objective: Objective, theta: Floats) -> Floats:
     return np.array([slope(unit) for unit in np.eye(len(theta)) * step])
 
 
-def assert_finite(model: BetaGeoNBD | ModifiedBetaGeoNBD, x: Floats, last: Floats, age: Floats) -> None:
+def assert_finite(model: BuyingModel, x: Floats, last: Floats, age: Floats) -> None:
     assert np.isfinite(list(model.params_.values())).all()
     assert np.isfinite(model.log_likelihood_)
     for values in (
@@ -86,7 +87,8 @@ def test_the_unit_of_time_does_not_matter(model: Counter, factor: float, cdnow: 
     weeks, other = model().fit(*states), model().fit(*scaled)
     assert other.params_["alpha"] == pytest.approx(weeks.params_["alpha"] * factor, rel=1e-6)
     assert other.log_likelihood_ == pytest.approx(weeks.log_likelihood_ - 2457 * np.log(factor), abs=1e-6)
-    assert other.standard_errors_["b"] == pytest.approx(weeks.standard_errors_["b"], rel=1e-4)
+    assert other.standard_errors_["r"] == pytest.approx(weeks.standard_errors_["r"], rel=1e-4)
+    assert other.covariance_ == pytest.approx(weeks.covariance_, rel=1e-3, abs=1e-8)
     expected = weeks.expected_purchases(39, *states)
     assert other.expected_purchases(39 * factor, *scaled) == pytest.approx(expected, rel=1e-6)
     silent = weeks.probability_no_purchase(39, *states)
@@ -130,6 +132,31 @@ def test_simulated_purchases_give_their_parameters_back(model: Counter, flip_at_
     assert fitted.status_ == "ok"
     for name, value in truth.items():
         assert abs(fitted.params_[name] - value) < 4 * fitted.standard_errors_[name] < value
+
+
+def test_simulated_lives_that_end_at_any_moment_give_their_parameters_back(pareto_cohort: Cohort) -> None:
+    truth = {"r": 0.6, "alpha": 6.0, "s": 0.8, "beta": 15.0}
+    fitted = ParetoNBD().fit(*pareto_cohort(np.random.default_rng(4), 20_000, **truth))
+    assert fitted.status_ == "ok"
+    for name, value in truth.items():
+        assert abs(fitted.params_[name] - value) < 4 * fitted.standard_errors_[name] < value
+
+
+@pytest.mark.parametrize("model", COUNTERS)
+def test_drawn_parameters_spread_like_their_estimates(model: Counter, cdnow: Customers) -> None:
+    fitted = model().fit(cdnow.frequency, cdnow.recency, cdnow.T)
+    drawn = fitted.drawn(4000, seed=1)
+    logs = np.log([list(each.params_.values()) for each in drawn])
+    relative = np.array(list(fitted.standard_errors_.values())) / list(fitted.params_.values())
+    assert logs.mean(axis=0) == pytest.approx(np.log(list(fitted.params_.values())), abs=0.02)
+    assert logs.std(axis=0) == pytest.approx(relative, rel=0.05)
+    assert {each.status_ for each in drawn} == {"given"}
+    assert fitted.drawn(5, seed=2)[3].params_ == fitted.drawn(5, seed=2)[3].params_
+
+
+def test_parameters_that_are_given_do_not_spread() -> None:
+    model = ParetoNBD.from_params(r=1, alpha=2, s=3, beta=4)
+    assert model.drawn(1)[0].params_ == pytest.approx(model.params_, rel=1e-12)
 
 
 def test_simulated_spend_gives_its_parameters_back() -> None:
