@@ -8,7 +8,8 @@ object, fitted state ends in an underscore) and the vocabulary of the field (``f
 
 from models.bg_nbd import BetaGeoNBD
 from models.gamma_gamma import GammaGamma
+from models.mbg_cnbd_k import ModifiedBetaGeoCNBD
 from models.mbg_nbd import ModifiedBetaGeoNBD
 from models.pareto_nbd import ParetoNBD
 
-__all__ = ["BetaGeoNBD", "GammaGamma", "ModifiedBetaGeoNBD", "ParetoNBD"]
+__all__ = ["BetaGeoNBD", "GammaGamma", "ModifiedBetaGeoCNBD", "ModifiedBetaGeoNBD", "ParetoNBD"]

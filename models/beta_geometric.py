@@ -51,6 +51,7 @@ class BetaGeometricFamily(BuyingModel):
     ``params_`` are ``r, alpha, a, b``. Methods and other fitted attributes: see :class:`models.buying.BuyingModel`.
     """
 
+    _NAMES = Parameters._fields
     #: Flips of the coin survived by a living customer without repeat purchase.
     _first_flips: ClassVar[int]
     _PRIOR: ClassVar[Parameters]

@@ -1,4 +1,4 @@
-"""What every buy-till-you-die model needs: argument checks, grouping of equal rows, maximum likelihood.
+"""What every estimator here needs: argument checks, grouping of equal rows, maximum likelihood, its result.
 
 Belongs here: tools that know nothing of a particular model. Does not belong here: a likelihood or a
 prediction; those stand with their model (``beta_geometric.py``, ``gamma_gamma.py``).
@@ -6,9 +6,10 @@ prediction; those stand with their model (``beta_geometric.py``, ``gamma_gamma.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -144,6 +145,13 @@ def positive_parameters(**parameters: float) -> dict[str, float]:
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a positive, finite number, not {value!r}.")
     return {name: float(value) for name, value in parameters.items()}
+
+
+@cache
+def unit_rule(nodes: int) -> tuple[Floats, Floats]:
+    """Return the nodes and weights of Gauss-Legendre quadrature on (0, 1)."""
+    at, weights = np.polynomial.legendre.leggauss(nodes)
+    return (1 + at) / 2, weights / 2
 
 
 # -------------------------------------------------------------------------------------------------- grouping
@@ -359,6 +367,94 @@ def _covariance(information: Floats) -> Floats:
     values, vectors = np.linalg.eigh(np.nan_to_num(information))
     variances = 1 / (np.maximum(values, 0.0) + _UNKNOWN_LOG_SD**-2)
     return np.asarray(np.einsum("ij,j,kj->ik", vectors, variances, vectors), dtype=np.float64)
+
+
+class Estimator:
+    """What every fitted model holds, and how its parameters are drawn; not used by itself.
+
+    Attributes
+    ----------
+    params_ : dict of str to float
+        The estimates by their letters, in natural units.
+    log_likelihood_ : float
+        Total log-likelihood at ``params_`` in natural units; NaN if the parameters were given.
+    standard_errors_ : dict of str to float
+        From the inverse Hessian; NaN where it is singular (a maximum at the edge) or the parameters were given.
+    covariance_ : ndarray, shape (p, p)
+        Covariance of the logarithms of the parameters (of what exceeds their lower limit, where it is not zero), for
+        draws. No direction has a deviation above 3, so it exists also at an edge; zero if the parameters were given.
+    status_ : str
+        Each model says which there are; ``given`` if the parameters were given.
+    """
+
+    params_: dict[str, float]
+    log_likelihood_: float
+    standard_errors_: dict[str, float]
+    covariance_: Floats
+    status_: str
+
+    #: Letters of the parameters.
+    _NAMES: ClassVar[tuple[str, ...]]
+    #: Lower limits of the parameters that must exceed more than zero.
+    _LIMITS: ClassVar[Mapping[str, float]] = {}
+
+    @classmethod
+    def _given(cls, **parameters: float) -> Self:
+        model = cls()
+        model.params_ = positive_parameters(**parameters)
+        model.log_likelihood_ = float("nan")
+        model.standard_errors_ = dict.fromkeys(model.params_, float("nan"))
+        model.covariance_ = np.zeros((len(model.params_), len(model.params_)))
+        model.status_ = "given"
+        return model
+
+    def _take(self, found: Maximum, scale: Floats) -> None:
+        """Hold a maximum; ``scale`` turns each parameter into natural units."""
+        estimates = np.exp(found.theta) * scale
+        self.params_ = dict(zip(self._NAMES, (estimates + self._lower()).tolist(), strict=True))
+        self.standard_errors_ = dict(zip(self._NAMES, (estimates * found.deviations).tolist(), strict=True))
+        self.covariance_ = found.covariance
+
+    def drawn(self, draws: int, seed: int = 0) -> list[Self]:
+        """Return models with parameters drawn from the distribution of the estimates: what the data leave open.
+
+        The logarithms of the parameters are normal around the estimates with covariance ``covariance_``.
+
+        Parameters
+        ----------
+        draws : int
+            Number of models.
+        seed : int
+            Not negative.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has neither been fitted nor been given parameters.
+        """
+        centre = np.log(np.array(self._values()) - self._lower())
+        values, vectors = np.linalg.eigh(self.covariance_)
+        normal = np.random.default_rng([seed, draws]).standard_normal((draws, len(centre)))
+        thetas = centre + np.einsum("ij,kj->ik", normal * np.sqrt(np.maximum(values, 0.0)), vectors)
+        # Parameters beyond stay countable.
+        limit = np.abs(centre) + LOG_SCALE_BOUND
+        return [self._like(np.exp(np.clip(theta, -limit, limit)) + self._lower()) for theta in thetas]
+
+    def _like(self, values: Floats) -> Self:
+        """Return a model of this kind with other parameters."""
+        return self._given(**dict(zip(self._NAMES, values.tolist(), strict=True)))
+
+    def _lower(self) -> Floats:
+        return np.array([self._LIMITS.get(name, 0.0) for name in self._NAMES])
+
+    def _values(self) -> tuple[float, ...]:
+        try:
+            return tuple(self.params_.values())
+        except AttributeError:
+            name = type(self).__name__
+            raise RuntimeError(
+                f"This {name} has no parameters yet: call fit(...) or {name}.from_params(...)."
+            ) from None
 
 
 def with_prior(objective: Objective, centre: Floats, total_weight: float) -> Objective:

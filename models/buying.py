@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ from models.btyd import (
     LOG_SCALE_BOUND,
     LOG_SHAPE_BOUND,
     MIN_REPEATERS,
+    Estimator,
     Floats,
     Maximum,
     Objective,
@@ -34,7 +35,6 @@ from models.btyd import (
     histories,
     maximise,
     non_negative,
-    positive_parameters,
     require,
     with_prior,
 )
@@ -60,21 +60,13 @@ MOST_PURCHASES = 1e15
 Future = Callable[[np.random.Generator, Floats, Floats, Floats], Floats]
 
 
-class BuyingModel(ABC):
+class BuyingModel(Estimator, ABC):
     """Common ground of all models of when customers buy; not used by itself.
 
     Attributes
     ----------
-    params_ : dict of str to float
-        The estimates by their letters; parameters of time in the unit of ``recency`` and ``T``.
-    log_likelihood_ : float
-        Total log-likelihood at ``params_`` in natural units; NaN if the parameters were given.
-    standard_errors_ : dict of str to float
-        From the inverse Hessian; NaN where it is singular (a maximum at the edge) or the parameters were
-        given.
-    covariance_ : ndarray, shape (p, p)
-        Covariance of the logarithms of the parameters, for draws (:meth:`drawn`). No direction has a deviation above
-        3, so it exists also at an edge; zero if the parameters were given.
+    params_, log_likelihood_, standard_errors_, covariance_
+        See :class:`models.btyd.Estimator`; parameters of time are in the unit of ``recency`` and ``T``.
     status_ : str
         ``ok``: a maximum inside the parameter space, certified by its gradient.
         ``boundary_no_dropout``: fewer than one customer in a hundred is estimated to have left; P(alive) is
@@ -91,30 +83,14 @@ class BuyingModel(ABC):
         ``given``: made by ``from_params``.
     """
 
-    params_: dict[str, float]
-    log_likelihood_: float
-    standard_errors_: dict[str, float]
-    covariance_: Floats
-    status_: str
-
-    #: Centre of the prior on the scaled time axis, by the letters of the parameters.
-    _PRIOR: ClassVar[Any]
+    #: Centre of the prior on the scaled time axis.
+    _PRIOR: ClassVar[tuple[float, ...]]
     #: Parameters that are lengths of time.
     _TIMES: ClassVar[frozenset[str]] = frozenset({"alpha"})
     #: Whether the future of a living customer depends on when the last purchase was.
     _REMEMBERS: ClassVar[bool] = False
 
     # --------------------------------------------------------------------------------------------- estimation
-
-    @classmethod
-    def _given(cls, **parameters: float) -> Self:
-        model = cls()
-        model.params_ = positive_parameters(**parameters)
-        model.log_likelihood_ = float("nan")
-        model.standard_errors_ = dict.fromkeys(model.params_, float("nan"))
-        model.covariance_ = np.zeros((len(model.params_), len(model.params_)))
-        model.status_ = "given"
-        return model
 
     def fit(self, frequency: ArrayLike, recency: ArrayLike, T: ArrayLike, weights: ArrayLike | None = None) -> Self:
         """Estimate the parameters by maximum likelihood.
@@ -150,12 +126,7 @@ class BuyingModel(ABC):
         sparse = repeaters < MIN_REPEATERS or not age.any()
 
         found = self._maximise(x, last / unit, age / unit, weight, sparse)
-        names = self._PRIOR._fields
-        scale = np.array([unit if name in self._TIMES else 1.0 for name in names])
-        estimates = np.exp(found.theta) * scale
-        self.params_ = dict(zip(names, estimates.tolist(), strict=True))
-        self.standard_errors_ = dict(zip(names, (estimates * found.deviations).tolist(), strict=True))
-        self.covariance_ = found.covariance
+        self._take(found, np.array([unit if name in self._TIMES else 1.0 for name in self._NAMES]))
         self.log_likelihood_ = float(np.sum(weight * self._log_likelihood(x, last, age)))
         if sparse:
             self.status_ = "too_few_repeaters"
@@ -170,8 +141,7 @@ class BuyingModel(ABC):
     def _maximise(self, x: Floats, last: Floats, age: Floats, weight: Floats, sparse: bool) -> Maximum:
         total = float(np.sum(weight))
         objective = self._objective(x, last, age, weight)
-        names = self._PRIOR._fields
-        bound = np.array([LOG_SCALE_BOUND if name in self._TIMES else LOG_SHAPE_BOUND for name in names])
+        bound = np.array([LOG_SCALE_BOUND if name in self._TIMES else LOG_SHAPE_BOUND for name in self._NAMES])
         if sparse:
             centre = np.log(np.array(self._PRIOR))
             return maximise(with_prior(objective, centre, total), [centre], -bound, bound, max(total, 1.0))
@@ -179,35 +149,6 @@ class BuyingModel(ABC):
         step = -(-len(x) // _PILOT_STATES)
         pilot = self._objective(x[::step], last[::step], age[::step], weight[::step]) if step > 1 else None
         return maximise(objective, self._starts(rate), -bound, bound, total, pilot)
-
-    def drawn(self, draws: int, seed: int = 0) -> list[Self]:
-        """Return models with parameters drawn from the estimates' distribution: what the data leave open.
-
-        The logarithms of the parameters are normal around the estimates with covariance ``covariance_``.
-
-        Parameters
-        ----------
-        draws : int
-            Number of models.
-        seed : int
-            Not negative.
-
-        Raises
-        ------
-        RuntimeError
-            If the model has neither been fitted nor been given parameters.
-        """
-        centre = np.log(self._values())
-        values, vectors = np.linalg.eigh(self.covariance_)
-        normal = np.random.default_rng([seed, draws]).standard_normal((draws, len(centre)))
-        spread = normal * np.sqrt(np.maximum(values, 0.0))
-        thetas = centre + np.einsum("ij,kj->ik", spread, vectors)
-        limit = np.abs(centre) + LOG_SCALE_BOUND
-        return [self._like(np.exp(np.clip(theta, -limit, limit))) for theta in thetas]
-
-    def _like(self, values: Floats) -> Self:
-        """Return a model of this kind with other parameters."""
-        return type(self)._given(**dict(zip(self._PRIOR._fields, values.tolist(), strict=True)))
 
     def log_likelihood(self, frequency: ArrayLike, recency: ArrayLike, T: ArrayLike) -> Floats:
         """Log-likelihood of each history, in natural units: changing the unit of time by c adds -x log c.
@@ -542,15 +483,6 @@ class BuyingModel(ABC):
         """Draw what does not depend on age; return how to draw the purchases of the living from it."""
 
     # ------------------------------------------------------------------------------------------------- pieces
-
-    def _values(self) -> tuple[float, ...]:
-        try:
-            return tuple(self.params_.values())
-        except AttributeError:
-            name = type(self).__name__
-            raise RuntimeError(
-                f"This {name} has no parameters yet: call fit(...) or {name}.from_params(...)."
-            ) from None
 
     def _alive(self, x: Floats, last: Floats, age: Floats) -> Floats:
         return np.asarray(expit(-self._log_odds_dead(x, last, age)), dtype=np.float64)

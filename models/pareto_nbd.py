@@ -18,13 +18,12 @@ Gamma(s, beta+T) are independent: the future of a living customer is a fresh pro
 
 from __future__ import annotations
 
-from functools import cache
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from scipy.special import digamma, expit, exprel, gammaln, xlog1py, xlogy
 
-from models.btyd import Floats, Objective
+from models.btyd import Floats, Objective, unit_rule
 from models.buying import ALL_OR_NOTHING, MOST_PURCHASES, NO_HETEROGENEITY, BuyingModel, Future, blocks
 
 #: Starts as (r, s, beta on the scaled time axis); alpha follows from the observed rate of buying.
@@ -64,6 +63,7 @@ class ParetoNBD(BuyingModel):
     25.4549
     """
 
+    _NAMES = Parameters._fields
     # The CDNOW estimates, rounded, with alpha and beta on the scaled axis.
     _PRIOR = Parameters(r=0.55, alpha=2.7, s=0.6, beta=3.0)
     _TIMES: ClassVar[frozenset[str]] = frozenset({"alpha", "beta"})
@@ -180,7 +180,7 @@ class ParetoNBD(BuyingModel):
             return np.asarray(constant - xlog1py(r + n, until / alpha) + xlogy(n, until / alpha), dtype=np.float64)
 
         result = np.exp(log_purchases(number, ages) - s * np.log1p(ages / beta))
-        nodes, weights = _unit_rule(_FINE_NODES)
+        nodes, weights = unit_rule(_FINE_NODES)
         scale = min(alpha, beta)
         for rows in blocks(len(number), _BLOCK // _FINE_NODES):
             span = np.log1p(ages[rows] / scale)[:, None]
@@ -207,13 +207,6 @@ class ParetoNBD(BuyingModel):
         return future
 
 
-@cache
-def _unit_rule(nodes: int) -> tuple[Floats, Floats]:
-    """Gauss-Legendre nodes and weights on (0, 1)."""
-    at, weights = np.polynomial.legendre.leggauss(nodes)
-    return (1 + at) / 2, weights / 2
-
-
 class _Integral:
     """∫ (1 + u/a)^-p (1 + u/b)^-q du over u from 0 to ``end``, and means under its integrand.
 
@@ -228,7 +221,7 @@ class _Integral:
     def __init__(self, p: Floats, a: Floats, q: float, b: Floats, end: Floats) -> None:
         scale = 1 / (p / a + q / b)
         span = np.log1p(end / scale)
-        nodes, weights = _unit_rule(_NODES)
+        nodes, weights = unit_rule(_NODES)
         at = span[:, None] * nodes
         self.moments = scale[:, None] * np.expm1(at)
         self.log_a, self.log_b = np.log1p(self.moments / a[:, None]), np.log1p(self.moments / b[:, None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD, ParetoNBD, gamma_gamma
+from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoCNBD, ModifiedBetaGeoNBD, ParetoNBD, gamma_gamma
 from models.btyd import Objective, group_rows, group_weighted
 from models.buying import BuyingModel
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Cohort = Callable[..., tuple[Floats, Floats, Floats]]
 
-Counter = type[BetaGeoNBD] | type[ModifiedBetaGeoNBD] | type[ParetoNBD]
-COUNTERS: list[Counter] = [BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD]
+Counter = Callable[[], BuyingModel]
+COUNTERS: list[Counter] = [BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD, partial(ModifiedBetaGeoCNBD, 3)]
 FRACTIONAL_WEIGHTS: Floats = np.tile(np.array([0.5, 1.5, 2.5, 3.5]), 75)
 
 
@@ -159,6 +160,36 @@ def test_parameters_that_are_given_do_not_spread() -> None:
     assert model.drawn(1)[0].params_ == pytest.approx(model.params_, rel=1e-12)
 
 
+@pytest.mark.parametrize("k", [1, 2, 4])
+@pytest.mark.parametrize("with_gaps", [False, True])
+def test_simulated_regular_purchases_give_their_parameters_and_regularity_back(
+    k: int, with_gaps: bool, regular_cohort: Callable[..., tuple[Floats, Floats, Floats, float]]
+) -> None:
+    truth = {"r": 0.9, "alpha": 6.0 / k, "a": 0.9, "b": 3.0}
+    *histories, log_gaps = regular_cohort(np.random.default_rng(17), 10_000, k=k, **truth)
+    fitted = ModifiedBetaGeoCNBD().fit(*histories, log_gaps=log_gaps if with_gaps else None)
+    assert (fitted.k_, fitted.status_) == (k, "ok")
+    for name, value in truth.items():
+        assert abs(fitted.params_[name] - value) < 4 * fitted.standard_errors_[name] < value
+
+
+def test_one_stage_is_the_modified_model(cdnow: Customers) -> None:
+    # BTYDplus also finds k = 1 on CDNOW.
+    states = (cdnow.frequency, cdnow.recency, cdnow.T)
+    regular, plain = ModifiedBetaGeoCNBD().fit(*states), ModifiedBetaGeoNBD().fit(*states)
+    assert regular.k_ == 1
+    assert regular.params_ == pytest.approx(plain.params_, rel=1e-9)
+    assert regular.log_likelihood_ == pytest.approx(plain.log_likelihood_, rel=1e-12)
+    assert regular.drawn(1, seed=3)[0].k_ == 1
+
+
+def test_impossible_stages_and_gaps_are_refused() -> None:
+    with pytest.raises(ValueError, match="k must be a whole number from 1 to 6, not 7"):
+        ModifiedBetaGeoCNBD(7)
+    with pytest.raises(ValueError, match="log_gaps must be a finite number"):
+        ModifiedBetaGeoCNBD().fit([1], [1], [2], log_gaps=float("-inf"))
+
+
 def test_simulated_spend_gives_its_parameters_back() -> None:
     random, truth = np.random.default_rng(5), {"p": 4.0, "q": 3.0, "v": 20.0}
     x = random.integers(1, 8, 20_000).astype(float)
@@ -206,7 +237,7 @@ def test_rows_of_weight_zero_are_nobody(model: Counter) -> None:
     assert model().fit([1], [2], [3], weights=[0]).params_ == model().fit([], [], []).params_
 
 
-@pytest.mark.parametrize("model", COUNTERS)
+@pytest.mark.parametrize("model", [BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD, ModifiedBetaGeoCNBD])
 def test_customers_who_never_leave_are_reported(model: Counter) -> None:
     random = np.random.default_rng(6)
     age, rate = random.uniform(50, 100, 3000), random.gamma(3, 0.2, 3000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,22 +15,24 @@ from scipy.integrate import quad
 from scipy.special import hyp2f1
 from scipy.stats import beta as beta_distribution
 
-from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD, ParetoNBD
+from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoCNBD, ModifiedBetaGeoNBD, ParetoNBD
 from models.beta_geometric import mean_purchases
+from models.buying import BuyingModel
 
 Floats = NDArray[np.float64]
 Live = Callable[..., tuple[Floats, Floats]]
 Cohort = Callable[..., tuple[Floats, Floats, Floats]]
-Model = BetaGeoNBD | ModifiedBetaGeoNBD | ParetoNBD
+Model = BuyingModel
 TRUTH = {"r": 0.6, "alpha": 6.0, "a": 0.9, "b": 2.0}
 PARETO_TRUTH = {"r": 0.6, "alpha": 6.0, "s": 0.8, "beta": 15.0}
 MODELS: list[Model] = [
     BetaGeoNBD.from_params(**TRUTH),
     ModifiedBetaGeoNBD.from_params(**TRUTH),
     ParetoNBD.from_params(**PARETO_TRUTH),
+    ModifiedBetaGeoCNBD.from_params(**TRUTH, k=3),
 ]
 SPEND = GammaGamma.from_params(p=4.0, q=3.0, v=20.0)
-every_model = pytest.mark.parametrize("model", MODELS, ids=["bg", "mbg", "pareto"])
+every_model = pytest.mark.parametrize("model", MODELS, ids=["bg", "mbg", "pareto", "regular"])
 
 parameter = st.floats(1e-4, 1e4)
 history = st.tuples(st.integers(0, 5000), st.floats(0, 1), st.floats(0, 1e5))
@@ -51,6 +54,21 @@ def posterior_futures(live: Live, model: Model, x: float, last: float, age: floa
         left = np.clip(death[chosen] - age, 0, t)
         return live(random, rate[chosen], np.zeros(customers), left, flip_at_start=False)[0]
     leaving = random.beta(TRUTH["a"], TRUTH["b"], customers)
+    if isinstance(model, ModifiedBetaGeoCNBD):
+        # Up to the last purchase by weight; from there on lives go on, and those silent up to T are kept.
+        weight = rate ** (model.k_ * x) * (1 - leaving) ** x * np.exp(-rate * last)
+        chosen = random.choice(customers, customers, p=weight / weight.sum())
+        rate, leaving = rate[chosen], leaving[chosen]
+        alive = random.random(customers) >= leaving
+        moment = random.gamma(model.k_, 1 / rate)
+        kept = ~alive | (moment > age - last)
+        bought = np.zeros(customers)
+        while alive.any():
+            alive &= moment <= age - last + t
+            bought[alive] += 1
+            alive &= random.random(customers) >= leaving
+            moment += random.gamma(model.k_, 1 / rate)
+        return bought[kept]
     flips = x + (1 if isinstance(model, ModifiedBetaGeoNBD) else 0)
     survived = rate**x * (1 - leaving) ** flips * np.exp(-rate * age)
     left = rate**x * leaving * (1 - leaving) ** max(flips - 1, 0) * np.exp(-rate * last) * (flips > 0)
@@ -79,7 +97,10 @@ def test_new_customers_buy_as_simulated(live: Live, model: Model) -> None:
         until = np.minimum(
             25, random.exponential(1 / random.gamma(PARETO_TRUTH["s"], 1 / PARETO_TRUTH["beta"], customers))
         )
-    bought, _ = live(random, rate, leaving, until, flip_at_start=isinstance(model, ModifiedBetaGeoNBD))
+    if isinstance(model, ModifiedBetaGeoCNBD):
+        bought = posterior_futures(live, model, 0, 0, 0, 25, customers)
+    else:
+        bought, _ = live(random, rate, leaving, until, flip_at_start=isinstance(model, ModifiedBetaGeoNBD))
     assert model.expected_purchases_new_customer(25) == pytest.approx([bought.mean()], rel=0.01)
     shares = [np.mean(bought == n) for n in range(6)]
     assert model.probability_of_n_purchases(range(6), 25) == pytest.approx(shares, abs=0.004)
@@ -124,6 +145,26 @@ def test_leaving_at_any_moment_equals_the_published_hypergeometric_form() -> Non
         for a, b, c, d, n, y in zip(r, alpha, s, beta, x, last, strict=True)
     ]
     assert alive == pytest.approx(1 / (1 + odds), rel=1e-8)
+
+
+@pytest.mark.parametrize("t", [0.1, 15, 365, 3000])
+def test_one_stage_predicts_what_the_modified_model_predicts(t: float) -> None:
+    x, last, age = [0, 1, 4, 40, 400, 3000], [0, 3, 20, 20, 30, 20], [5, 5, 26, 26, 31, 21]
+    modified, regular = MODELS[1], ModifiedBetaGeoCNBD.from_params(**TRUTH, k=1)
+    # Sums of thousands of chances against one integral.
+    expected = modified.expected_purchases_if_alive(t, x, last, age)
+    assert regular.expected_purchases_if_alive(t, x, last, age) == pytest.approx(expected, rel=2e-8)
+    silent = modified.probability_no_purchase(t, x, last, age)
+    assert regular.probability_no_purchase(t, x, last, age) == pytest.approx(silent, abs=1e-12)
+
+
+def test_a_regular_customer_is_missed_sooner_than_a_random_one() -> None:
+    # Ten purchases a week apart, then three weeks of silence.
+    alive = [
+        ModifiedBetaGeoCNBD.from_params(**TRUTH | {"alpha": 6.0 / k}, k=k).probability_alive(10, 70, 91)[0]
+        for k in (1, 2, 4, 6)
+    ]
+    assert (np.diff(alive) < 0).all()
 
 
 def test_expected_purchases_are_smooth_where_the_published_form_divides_by_zero() -> None:
@@ -176,7 +217,8 @@ def test_expected_purchases_grow_with_the_horizon(model: Model) -> None:
 
 def test_silence_lowers_life_of_one_time_buyers_in_all_but_the_bg_nbd() -> None:
     ages = np.arange(0.0, 200.0)
-    plain, modified, pareto = (model.probability_alive(np.zeros(200), np.zeros(200), ages) for model in MODELS)
+    plain, modified, pareto, regular = (model.probability_alive(np.zeros(200), np.zeros(200), ages) for model in MODELS)
+    assert (np.diff(regular) < 0).all()
     assert (plain == 1).all()
     assert (np.diff(modified) < 0).all()
     assert modified[0] == pytest.approx(TRUTH["b"] / (TRUTH["a"] + TRUTH["b"]))
@@ -195,15 +237,17 @@ def test_expectation_if_alive_survives_where_life_underflows(model: Model) -> No
 
 @settings(max_examples=60, deadline=None)
 @given(
-    model=st.sampled_from([BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD]),
+    model=st.sampled_from([BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD, ModifiedBetaGeoCNBD]),
+    k=st.integers(1, 6),
     values=st.tuples(parameter, parameter, parameter, parameter),
     t=st.floats(0, 1e6),
     rows=st.lists(history, min_size=1, max_size=6),
 )
 def test_every_prediction_is_finite_and_in_range(
-    model: type[Model], values: tuple[float, ...], t: float, rows: list[tuple[int, float, float]]
+    model: Any, k: int, values: tuple[float, ...], t: float, rows: list[tuple[int, float, float]]
 ) -> None:
-    fitted = model.from_params(**dict(zip(model._PRIOR._fields, values, strict=True)))
+    stages = {"k": k} if model is ModifiedBetaGeoCNBD else {}
+    fitted = model.from_params(**dict(zip(model._NAMES, values, strict=True)), **stages)
     x, share, age = np.array(rows, dtype=float).T
     last = np.where(x > 0, np.minimum(share * age, age), 0)
     alive, silent = fitted.probability_alive(x, last, age), fitted.probability_no_purchase(t, x, last, age)
