@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoCNBD, ModifiedBetaGeoNBD, ParetoNBD, gamma_gamma
-from models.btyd import Objective, group_rows, group_weighted
+from models.btyd import group_rows, group_weighted
 from models.buying import BuyingModel
+from tests.models.slopes import central_differences
 
 if TYPE_CHECKING:
     from tests.models.conftest import Customers
@@ -24,18 +25,6 @@ Cohort = Callable[..., tuple[Floats, Floats, Floats]]
 Counter = Callable[[], BuyingModel]
 COUNTERS: list[Counter] = [BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD, partial(ModifiedBetaGeoCNBD, 3)]
 FRACTIONAL_WEIGHTS: Floats = np.tile(np.array([0.5, 1.5, 2.5, 3.5]), 75)
-
-
-def central_differences(objective: Objective, theta: Floats) -> Floats:
-    """Slopes by the five-point formula, good to some ten digits."""
-    step = 1e-3
-
-    def slope(unit: Floats) -> float:
-        near = objective(theta + unit)[0] - objective(theta - unit)[0]
-        far = objective(theta + 2 * unit)[0] - objective(theta - 2 * unit)[0]
-        return (8 * near - far) / (12 * step)
-
-    return np.array([slope(unit) for unit in np.eye(len(theta)) * step])
 
 
 def assert_finite(model: BuyingModel, x: Floats, last: Floats, age: Floats) -> None:
