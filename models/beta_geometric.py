@@ -26,7 +26,7 @@ import numpy as np
 from scipy.special import betainc, betaln, digamma, expit, gammaln, xlogy
 
 from models.btyd import Floats, Objective, group_rows
-from models.buying import ALL_OR_NOTHING, MOST_PURCHASES, NO_HETEROGENEITY, BuyingModel, Future, blocks
+from models.buying import ALL_OR_NOTHING, MOST_PURCHASES, NO_HETEROGENEITY, BuyingModel, Future, blocks, lengths
 
 #: Starts as (r, a, b); alpha follows from the observed rate of buying.
 _STARTS = ((1.0, 1.0, 1.0), (0.3, 0.8, 2.5), (1.0, 0.05, 5.0), (5.0, 1.0, 3.0))
@@ -140,7 +140,7 @@ class BetaGeometricFamily(BuyingModel):
         left = np.where(flips > 0, b + flips - 1, 1.0)
         return np.where(flips > 0, np.log(a / left) + silence, -np.inf)
 
-    def _any_if_alive(self, t: float, x: Floats, last: Floats, age: Floats) -> Floats:
+    def _any_if_alive(self, t: float | Floats, x: Floats, last: Floats, age: Floats) -> Floats:
         # The living buy at a rate that is Gamma(r+x, alpha+T), and nobody leaves before the next purchase.
         r, alpha, _, _ = self._parameters()
         return np.asarray(-np.expm1(-(r + x) * np.log1p(t / (alpha + age))), dtype=np.float64)
@@ -169,7 +169,7 @@ class BetaGeometricFamily(BuyingModel):
         left = np.where(flips > 0, np.exp(betaln(a + 1, b + np.maximum(flips, 1.0) - 1) - betaln(a, b)), 0.0)
         return np.asarray(alive + left * at_least, dtype=np.float64)
 
-    def _future(self, random: np.random.Generator, x: float, draws: int) -> Future:
+    def _future(self, random: np.random.Generator, x: float | Floats, draws: int) -> Future:
         # N = min(Poisson(lambda t), D): the process makes Poisson(lambda t), but the coin ends it after
         # D ~ Geometric(p) of them, with lambda ~ Gamma(r+x, alpha+T), p ~ Beta(a, b+k).
         r, alpha, a, b = self._parameters()
@@ -180,8 +180,7 @@ class BetaGeometricFamily(BuyingModel):
             last_purchase = 1 + np.floor(random.standard_exponential(draws) / -np.log1p(-leaving))
 
         def future(random: np.random.Generator, horizons: Floats, last: Floats, age: Floats) -> Floats:
-            steps = np.diff(horizons, prepend=0.0)[:, None, None]
-            means = np.minimum(rate * (steps / (alpha + age)[:, None]), MOST_PURCHASES)
+            means = np.minimum(rate * (lengths(horizons, age) / (alpha + age)), MOST_PURCHASES)
             purchases = np.cumsum(random.poisson(means), axis=0)
             return np.asarray(np.minimum(purchases, last_purchase), dtype=np.float64)
 

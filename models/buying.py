@@ -52,11 +52,14 @@ ALL_OR_NOTHING = 1e-3
 #: Above this number of distinct histories the starts are compared on a sample of them.
 _PILOT_STATES = 20_000
 _BLOCK = 2**20
+#: After so many times alpha + T everybody has bought or left.
+_EVER = 1e12
+_HALVINGS = 21
 #: The generator refuses means beyond 9e18; so many purchases are no different from 1e15.
 MOST_PURCHASES = 1e15
 
-#: Takes a generator, ascending horizons (k,), recency and age (m,) of customers who share a frequency and are alive;
-#: returns their purchases up to each horizon, shape (k, m, draws).
+#: Takes a generator, ascending horizons (k,), recency and age of living customers, in a shape that goes together with
+#: the draws; returns the purchases up to each horizon, shape (k, …).
 Future = Callable[[np.random.Generator, Floats, Floats, Floats], Floats]
 
 
@@ -88,7 +91,7 @@ class BuyingModel(Estimator, ABC):
     #: Parameters that are lengths of time.
     _TIMES: ClassVar[frozenset[str]] = frozenset({"alpha"})
     #: Whether the future of a living customer depends on when the last purchase was.
-    _REMEMBERS: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
 
     # --------------------------------------------------------------------------------------------- estimation
 
@@ -346,6 +349,39 @@ class BuyingModel(Estimator, ABC):
             raise ValueError(f"n and t must have the same length: {len(number)} and {len(ages)}.") from error
         return self._distribution(number, ages)
 
+    def time_to_next_purchase(self, level: float, frequency: ArrayLike, recency: ArrayLike, T: ArrayLike) -> Floats:
+        """Time after T within which a share of the living who will ever buy again has bought.
+
+        Parameters
+        ----------
+        level : float
+            Share, strictly between 0 and 1.
+        frequency, recency, T : array_like, shape (n,)
+            Repeat purchases (count), time of the last purchase and age, both since the first purchase. With the age of
+            the last purchase it is the gap to the next as foreseen on that day.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            Positive, to five digits; at most 10^4 times alpha + T.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`, and if the level is out of range.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, not {level!r}.")
+        x, last, age = histories(frequency, recency, T)
+        scale = self.params_["alpha"] + age
+        share = level * self._any_if_alive(_EVER * scale, x, last, age)
+        low, high = np.full(len(x), np.log(1e-6)), np.full(len(x), np.log(1e4))
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            early = self._any_if_alive(np.exp(middle) * scale, x, last, age) < share
+            low, high = np.where(early, middle, low), np.where(early, high, middle)
+        return np.asarray(np.exp((low + high) / 2) * scale, dtype=np.float64)
+
     def spend_ratio_quantiles(
         self,
         t: float,
@@ -406,7 +442,7 @@ class BuyingModel(Estimator, ABC):
         if seed < 0:
             raise ValueError(f"seed must not be negative, not {seed}.")
 
-        since = last if self._REMEMBERS else np.zeros_like(last)
+        since = last if self.remembers else np.zeros_like(last)
         (pair_x, pair_age, pair_last), pair = group_rows(x, age, since)
         alive = self._alive(x, last, age)[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -417,7 +453,7 @@ class BuyingModel(Estimator, ABC):
         ends = np.searchsorted(pair[order], np.arange(len(pair_x) + 1))
         for first, futures in self._simulate(horizon, pair_x, pair_last, pair_age, spend, draws, seed):
             rows = order[ends[first] : ends[first + len(futures)]]
-            result[rows] = _sorted_quantiles(futures, pair[rows] - first, among_living[rows])
+            result[rows] = sorted_quantiles(futures, pair[rows] - first, among_living[rows])
         return result
 
     def _simulate(
@@ -437,7 +473,7 @@ class BuyingModel(Estimator, ABC):
             level = (p * value + q - 1) / p / random.standard_gamma(p * value + q, draws)
             for first in range(start, stop, block):
                 part = slice(first, min(first + block, stop))
-                (purchases,) = future(random, np.array([t]), last[part], age[part])
+                (purchases,) = future(random, np.array([t]), last[part, None], age[part, None])
                 yield first, np.sort(level * random.standard_gamma(p * purchases), axis=1)
 
     # ----------------------------------------------------------------------------------- what a model must say
@@ -463,7 +499,7 @@ class BuyingModel(Estimator, ABC):
         """Return the log-odds of having left by T; minus infinity where nobody can have left."""
 
     @abstractmethod
-    def _any_if_alive(self, t: float, x: Floats, last: Floats, age: Floats) -> Floats:
+    def _any_if_alive(self, t: float | Floats, x: Floats, last: Floats, age: Floats) -> Floats:
         """Return the probability that a customer who is alive at T buys within ``t``."""
 
     @abstractmethod
@@ -479,8 +515,12 @@ class BuyingModel(Estimator, ABC):
         """Return the probability that a new customer makes so many repeat purchases up to each age."""
 
     @abstractmethod
-    def _future(self, random: np.random.Generator, x: float, draws: int) -> Future:
-        """Draw what does not depend on age; return how to draw the purchases of the living from it."""
+    def _future(self, random: np.random.Generator, x: float | Floats, draws: int) -> Future:
+        """Draw what does not depend on age; return how to draw the purchases of the living from it.
+
+        One frequency makes draws that customers of different ages may share; an array of as many frequencies as draws
+        makes one draw for each customer.
+        """
 
     # ------------------------------------------------------------------------------------------------- pieces
 
@@ -493,13 +533,18 @@ def blocks(rows: int, size: int) -> Iterator[slice]:
     return (slice(first, first + size) for first in range(0, rows, size))
 
 
+def lengths(horizons: Floats, age: Floats) -> Floats:
+    """Return the time between ascending horizons, shape (k, 1, …), to go together with ages of any shape."""
+    return np.asarray(np.diff(horizons, prepend=0.0).reshape(-1, *(1,) * age.ndim), dtype=np.float64)
+
+
 def time_unit(age: Floats) -> float:
     """Return the length of time that is one on the scaled axis: 1 where no time has passed at all."""
     unit = float(np.max(age, initial=0.0)) / SCALED_AGE
     return unit if unit > np.finfo(np.float64).tiny else 1.0
 
 
-def _sorted_quantiles(draws: Floats, row: NDArray[np.intp], levels: Floats) -> Floats:
+def sorted_quantiles(draws: Floats, row: NDArray[np.intp], levels: Floats) -> Floats:
     """Quantiles of sorted draws (m, d) by linear interpolation, at levels (n, k) of the given rows."""
     position = levels * (draws.shape[1] - 1)
     below = np.floor(position).astype(np.intp)

@@ -26,7 +26,7 @@ from scipy.special import betainc, betaln, digamma, expit, gammaln, xlogy
 
 from models.beta_geometric import BetaGeometricFamily, Parameters
 from models.btyd import Floats, Groups, Objective, as_floats, case_weights, group_rows, histories, unit_rule
-from models.buying import MOST_PURCHASES, Future, blocks
+from models.buying import MOST_PURCHASES, Future, blocks, lengths
 
 #: k is sought up to here: gaps of so many stages vary by two fifths of their mean.
 MOST_STAGES = 6
@@ -68,7 +68,7 @@ class ModifiedBetaGeoCNBD(BetaGeometricFamily):
     _first_flips = 1
     # Of the MBG/NBD.
     _PRIOR = Parameters(r=0.5, alpha=1.6, a=0.9, b=1.6)
-    _REMEMBERS: ClassVar[bool] = True
+    remembers: ClassVar[bool] = True
 
     def __init__(self, k: int | None = None) -> None:
         if k is not None and not (isinstance(k, int) and 1 <= k <= MOST_STAGES):
@@ -220,7 +220,7 @@ class ModifiedBetaGeoCNBD(BetaGeometricFamily):
         terms = _terms(self.k_, r + self.k_ * x, (age - last) / (alpha + age))
         return np.asarray(terms / terms.sum(axis=0), dtype=np.float64)
 
-    def _any_if_alive(self, t: float, x: Floats, last: Floats, age: Floats) -> Floats:
+    def _any_if_alive(self, t: float | Floats, x: Floats, last: Floats, age: Floats) -> Floats:
         r, alpha, _, _ = self._parameters()
         share, shape = t / (alpha + age + t), r + self.k_ * x
         passed = self._stages_passed(x, last, age)
@@ -284,7 +284,7 @@ class ModifiedBetaGeoCNBD(BetaGeometricFamily):
         alive = np.exp(betaln(a, b + number + 1) - betaln(a, b)) * exactly
         return np.asarray(alive + np.exp(betaln(a + 1, b + number) - betaln(a, b)) * at_least, dtype=np.float64)
 
-    def _future(self, random: np.random.Generator, x: float, draws: int) -> Future:
+    def _future(self, random: np.random.Generator, x: float | Floats, draws: int) -> Future:
         # As without stages, but only every k-th event is a purchase, and some stages may have passed already.
         _, alpha, a, b = self._parameters()
         k, shape = self.k_, self._parameters().r + self.k_ * x
@@ -295,10 +295,10 @@ class ModifiedBetaGeoCNBD(BetaGeometricFamily):
             last_purchase = 1 + np.floor(random.standard_exponential(draws) / -np.log1p(-leaving))
 
         def future(random: np.random.Generator, horizons: Floats, last: Floats, age: Floats) -> Floats:
-            reached = np.cumsum(self._stages_passed(np.full(len(age), x), last, age), axis=0)[:-1]
-            stage = np.sum(chosen >= reached[:, :, None], axis=0)
-            rate = np.take_along_axis(rates, stage, axis=0) / (alpha + age)[:, None]
-            means = np.minimum(rate * np.diff(horizons, prepend=0.0)[:, None, None], MOST_PURCHASES)
+            passed = self._stages_passed(np.broadcast_to(x, age.shape), last, age)
+            stage = np.sum(chosen >= np.cumsum(passed, axis=0)[:-1], axis=0)
+            rate = rates[stage, np.arange(draws)] / (alpha + age)
+            means = np.minimum(rate * lengths(horizons, age), MOST_PURCHASES)
             events = stage + np.cumsum(random.poisson(means), axis=0)
             return np.asarray(np.minimum(events // k, last_purchase), dtype=np.float64)
 

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import digamma, expit, exprel, gammaln, xlog1py, xlogy
 
 from models.btyd import Floats, Objective, unit_rule
-from models.buying import ALL_OR_NOTHING, MOST_PURCHASES, NO_HETEROGENEITY, BuyingModel, Future, blocks
+from models.buying import ALL_OR_NOTHING, MOST_PURCHASES, NO_HETEROGENEITY, BuyingModel, Future, blocks, lengths
 
 #: Starts as (r, s, beta on the scaled time axis); alpha follows from the observed rate of buying.
 _STARTS = ((0.5, 0.6, 3.0), (1.0, 1.0, 10.0), (3.0, 0.3, 1.0), (0.3, 5.0, 30.0))
@@ -153,11 +153,11 @@ class ParetoNBD(BuyingModel):
             dtype=np.float64,
         )
 
-    def _any_if_alive(self, t: float, x: Floats, last: Floats, age: Floats) -> Floats:
+    def _any_if_alive(self, t: float | Floats, x: Floats, last: Floats, age: Floats) -> Floats:
         # The first purchase comes after u, and the customer has not left before it.
         r, alpha, s, beta = self._parameters()
         shape, rate = r + x, alpha + age
-        log_any = np.log(shape / rate) + _log_integral(shape + 1, rate, s, beta + age, np.full(len(x), t))
+        log_any = np.log(shape / rate) + _log_integral(shape + 1, rate, s, beta + age, np.broadcast_to(t, x.shape))
         return np.asarray(np.exp(np.minimum(log_any, 0.0)), dtype=np.float64)
 
     def _expected_if_alive(self, t: float, x: Floats, last: Floats, age: Floats) -> Floats:
@@ -190,7 +190,7 @@ class ParetoNBD(BuyingModel):
             result[rows] += np.einsum("ij,ij->i", bought, density)
         return np.asarray(result, dtype=np.float64)
 
-    def _future(self, random: np.random.Generator, x: float, draws: int) -> Future:
+    def _future(self, random: np.random.Generator, x: float | Floats, draws: int) -> Future:
         # Purchases are Poisson over the time until the customer leaves; that time is Lomax(s) in units of beta+T.
         r, alpha, s, beta = self._parameters()
         rate = random.standard_gamma(r + x, draws)
@@ -199,9 +199,9 @@ class ParetoNBD(BuyingModel):
 
         def future(random: np.random.Generator, horizons: Floats, last: Floats, age: Floats) -> Floats:
             with np.errstate(over="ignore"):
-                ends = (beta + age)[:, None] * life
-            lived = np.minimum(ends, horizons[:, None, None])
-            means = rate * (np.diff(lived, axis=0, prepend=0.0) / (alpha + age)[:, None])
+                left = (beta + age) * life
+            lived = np.minimum(left, np.cumsum(lengths(horizons, age), axis=0))
+            means = rate * (np.diff(lived, axis=0, prepend=0.0) / (alpha + age))
             return np.cumsum(random.poisson(np.minimum(means, MOST_PURCHASES)), axis=0).astype(np.float64)
 
         return future
