@@ -11,8 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoCNBD, ModifiedBetaGeoNBD, ParetoNBD, gamma_gamma
-from models.btyd import group_rows, group_weighted
+from models import (
+    BetaGeoBetaBinomial,
+    BetaGeoNBD,
+    GammaGamma,
+    ModifiedBetaGeoCNBD,
+    ModifiedBetaGeoNBD,
+    ParetoNBD,
+    ShiftedBetaGeometric,
+    gamma_gamma,
+)
+from models.btyd import Estimator, group_rows, group_weighted
 from models.buying import BuyingModel
 from tests.models.slopes import central_differences
 
@@ -282,24 +291,96 @@ def test_customers_without_positive_repeat_spend_do_not_influence_the_fit(cdnow:
     assert extended.params_ == plain.params_
 
 
+def odd_cohort(number: int) -> tuple[NDArray[np.float64], ...]:
+    """Histories and mean spend of customers of one of eight kinds, from 50 to 50,000, of any age and rate."""
+    random = np.random.default_rng([9, number])
+    customers = int(10 ** random.uniform(1.7, 3.4 if number % 20 else 4.7))
+    age = random.uniform(0, 10 ** random.uniform(0, 3.5), customers)
+    rate = random.gamma(10 ** random.uniform(-2, 1), 10 ** random.uniform(-1, 1), customers)
+    x = random.poisson(rate).astype(float)
+    kind = number % 8
+    if kind == 0:
+        x, age = x[:1], age[:1]
+    elif kind == 1:
+        x += 1
+    elif kind == 2:
+        x[0] = 3000
+    elif kind == 3:
+        age[:] = age[0]
+    elif kind == 4:
+        x[:] = 0
+    elif kind == 5:
+        age[:] = 0
+    elif kind == 6:
+        age = np.round(age)
+    last = np.where(x > 0, age * random.beta(10 ** random.uniform(-1, 1.5), 1, len(x)), 0)
+    return x, last, age, random.gamma(2, 10 ** random.uniform(-2, 4), len(x))
+
+
+def assert_sound(number: int) -> None:
+    """Every model has a status and finite predictions for everybody."""
+    x, last, age, money = odd_cohort(number)
+    for model in COUNTERS:
+        fitted = model().fit(x, last, age)
+        assert fitted.status_ not in ("not_converged", "given"), number
+        assert_finite(fitted, x, last, age)
+    spend = GammaGamma().fit(x, money)
+    assert spend.status_ not in ("not_converged", "given"), number
+    assert np.isfinite(spend.expected_average_spend(x, money)).all(), number
+    periods, made = np.ceil(np.minimum(age, 60)), np.minimum(x, np.ceil(np.minimum(last, 60)))
+    seasons = BetaGeoBetaBinomial().fit(made, np.where(made > 0, np.ceil(np.minimum(last, 60)), 0), periods)
+    assert seasons.status_ not in ("not_converged", "given"), number
+    contracts = ShiftedBetaGeometric().fit(np.minimum(x, 200) + 1, last < age)
+    assert contracts.status_ not in ("not_converged", "given"), number
+    assert np.isfinite(contracts.survival([0, 1, 24])).all(), number
+
+
+@pytest.mark.parametrize("number", range(1, 17))
+def test_odd_cohorts_end_certified_and_finite(number: int) -> None:
+    assert_sound(number)
+
+
 @pytest.mark.slow
-def test_random_cohorts_end_certified_and_finite() -> None:
-    random = np.random.default_rng(9)
-    for number in range(100):
-        customers = int(10 ** random.uniform(0, 3.7))
-        age = random.uniform(0, 10 ** random.uniform(0, 3.5), customers)
-        rate = random.gamma(10 ** random.uniform(-2, 1), 10 ** random.uniform(-1, 1), customers)
-        x = random.poisson(rate).astype(float) + (number % 4 == 1)
-        x[0] = 3000 if number % 4 == 2 else x[0]
-        age = np.full(customers, age[0]) if number % 4 == 3 else age
-        last = np.where(x > 0, age * random.beta(10 ** random.uniform(-1, 1.5), 1, customers), 0)
-        for model in COUNTERS:
-            fitted = model().fit(x, last, age)
-            assert fitted.status_ not in ("not_converged", "given")
-            assert_finite(fitted, x, last, age)
-        spend = GammaGamma().fit(x, random.gamma(2, 10 ** random.uniform(-2, 4), customers))
-        assert spend.status_ not in ("not_converged", "given")
-        assert np.isfinite(spend.expected_average_spend(x, age)).all()
+@pytest.mark.parametrize("first", range(0, 1000, 50))
+def test_a_thousand_odd_cohorts_end_certified_and_finite(first: int) -> None:
+    for number in range(first, first + 50):
+        assert_sound(number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "flip_at_start"), [(BetaGeoNBD, False), (ModifiedBetaGeoNBD, True)])
+def test_a_hundred_thousand_customers_give_their_parameters_back(
+    model: Counter, flip_at_start: bool, cohort: Cohort
+) -> None:
+    truth = {"r": 0.6, "alpha": 6.0, "a": 0.9, "b": 2.0}
+    assert_recovered(
+        model().fit(*cohort(np.random.default_rng(31), 100_000, **truth, flip_at_start=flip_at_start)), truth
+    )
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_customers_of_the_other_models_give_their_parameters_back(
+    pareto_cohort: Cohort, regular_cohort: Callable[..., tuple[Floats, Floats, Floats, float]]
+) -> None:
+    random = np.random.default_rng(32)
+    truth = {"r": 0.6, "alpha": 6.0, "s": 0.8, "beta": 15.0}
+    assert_recovered(ParetoNBD().fit(*pareto_cohort(random, 100_000, **truth)), truth)
+    truth = {"r": 0.9, "alpha": 2.0, "a": 0.9, "b": 3.0}
+    *states, log_gaps = regular_cohort(random, 100_000, k=3, **truth)
+    regular = ModifiedBetaGeoCNBD().fit(*states, log_gaps=log_gaps)
+    assert regular.k_ == 3
+    assert_recovered(regular, truth)
+    truth = {"p": 4.0, "q": 3.0, "v": 20.0}
+    x = random.integers(1, 8, 100_000).astype(float)
+    mean = random.gamma(truth["p"] * x) / random.gamma(truth["q"], 1 / truth["v"], 100_000) / x
+    assert_recovered(GammaGamma().fit(x, mean), truth)
+
+
+def assert_recovered(fitted: Estimator, truth: dict[str, float]) -> None:
+    """Within two standard errors, which are small."""
+    assert fitted.status_ == "ok"
+    for name, value in truth.items():
+        assert abs(fitted.params_[name] - value) < 2 * fitted.standard_errors_[name] < value / 5
 
 
 def test_grouping_finds_the_distinct_rows_of_numpy() -> None:
