@@ -173,7 +173,7 @@ def group_rows(*columns: Floats) -> tuple[tuple[Floats, ...], Groups]:
     group : ndarray of int, shape (n,)
         The row of ``distinct`` that each input row equals.
     """
-    order = np.lexsort(columns[::-1])
+    order = _sorting(columns)
     rows = len(order)
     starts = np.zeros(rows, dtype=np.bool_)
     starts[:1] = True
@@ -183,6 +183,18 @@ def group_rows(*columns: Floats) -> tuple[tuple[Floats, ...], Groups]:
     group = np.empty(rows, dtype=np.intp)
     group[order] = np.cumsum(starts) - 1
     return tuple(column[starts] for column in ordered), group
+
+
+def _sorting(columns: Sequence[Floats]) -> Groups:
+    """Rows in ascending order, equal ones in any. Whole numbers that fit into one are sorted as one."""
+    key, room = np.zeros(len(columns[0])), 1.0
+    for column in columns:
+        size = float(np.max(column, initial=0.0)) + 1
+        room *= size
+        if room > 2.0**53 or (column < 0).any() or (column != np.floor(column)).any():
+            return np.lexsort(tuple(columns[::-1]))
+        key = key * size + column
+    return np.argsort(key.astype(np.int64))
 
 
 def group_weighted(weights: Floats, *columns: Floats) -> tuple[tuple[Floats, ...], Floats]:

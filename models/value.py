@@ -41,7 +41,7 @@ from models.btyd import (
 from models.buying import BuyingModel, sorted_quantiles
 from models.gamma_gamma import GammaGamma
 
-__all__ = ["HORIZONS", "LEVELS", "Portfolio", "Value", "portfolio", "value_states"]
+__all__ = ["HORIZONS", "LEVELS", "Portfolio", "Value", "discounted_orders", "portfolio", "value_states"]
 
 #: Days ahead.
 HORIZONS = (30.0, 90.0, 180.0, 365.0, 730.0)
@@ -173,6 +173,37 @@ def value_states(
         np.maximum(age - last - usual[state, 1], 0.0),
         still[state],
     )
+
+
+def discounted_orders(
+    model: BuyingModel,
+    frequency: ArrayLike,
+    recency: ArrayLike,
+    T: ArrayLike,
+    *,
+    discount_rate_year: float,
+    horizons: Sequence[float] = HORIZONS,
+) -> Floats:
+    """Expected purchases within each horizon, discounted to today, and nothing else of :func:`value_states`.
+
+    Parameters
+    ----------
+    model, frequency, recency, T, discount_rate_year, horizons
+        As :func:`value_states`.
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+
+    Raises
+    ------
+    ValueError
+        As :func:`value_states`.
+    """
+    ends, rate = _ascending(horizons), duration("discount_rate_year", discount_rate_year)
+    rows, state = group_rows(*histories(frequency, recency, T))
+    if_alive = _discounted(model, ends, (rows[0], rows[1], rows[2]), rate)[1]
+    return np.asarray((model.probability_alive(*rows)[:, None] * if_alive)[state], dtype=np.float64)
 
 
 def portfolio(
