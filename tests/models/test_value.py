@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,7 +13,10 @@ from scipy.integrate import quad
 
 from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoCNBD, ModifiedBetaGeoNBD, ParetoNBD
 from models.buying import BuyingModel
-from models.value import HORIZONS, portfolio, value_states
+from models.value import HORIZONS, discounted_orders, portfolio, value_states
+
+if TYPE_CHECKING:
+    from tests.models.conftest import Customers
 
 Floats = NDArray[np.float64]
 SPEND = GammaGamma.from_params(p=6.25, q=3.74, v=15.44)
@@ -41,6 +44,8 @@ def test_discounted_orders_are_the_integral_over_the_days(model: BuyingModel) ->
         assert found.expected_orders[:, column] == pytest.approx(reached[horizon], rel=1e-9, abs=1e-14)
         assert found.discounted_orders[:, column] == pytest.approx(discounted[horizon - 1], rel=2e-4, abs=1e-12)
     assert found.expected_orders[:, 4] == pytest.approx(model.expected_purchases(730, *STATES), rel=1e-9)
+    alone = discounted_orders(model, *STATES, discount_rate_year=0.2, horizons=HORIZONS)
+    assert (alone == found.discounted_orders).all()
     undiscounted = value_states(model, SPEND, *STATES, discount_rate_year=0)
     assert undiscounted.discounted_orders == pytest.approx(undiscounted.expected_orders, rel=1e-12, abs=1e-14)
 
@@ -244,6 +249,17 @@ def test_four_customers_of_five_spend_between_low_and_high(seed: int) -> None:
     assert 0.78 < covered(low, high, silent, cohort.future, random) < 0.82
     often = cohort.frequency > 3
     assert 0.75 < covered(low[often], high[often], silent[often], cohort.future[often], random) < 0.85
+
+
+@pytest.mark.parametrize("model", [BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD])
+def test_four_customers_of_five_of_cdnow_spend_between_low_and_high(model: type[BuyingModel], cdnow: Customers) -> None:
+    states = (cdnow.frequency, cdnow.recency * 7, cdnow.T * 7)
+    when, spend = model().fit(*states), GammaGamma().fit(cdnow.frequency, cdnow.monetary_value)
+    found = value_states(when, spend, *states, discount_rate_year=0, horizons=(273,))
+    unit = spend.expected_average_spend(cdnow.frequency, cdnow.monetary_value)
+    low, high = found.spend_ratio_low[:, 0] * unit, found.spend_ratio_high[:, 0] * unit
+    silent = when.probability_no_purchase(273, *states)
+    assert 0.75 < covered(low, high, silent, cdnow.future_spend, np.random.default_rng(24)) < 0.85
 
 
 def in_portfolio(random: np.random.Generator, customers: int) -> bool:
