@@ -42,6 +42,7 @@ _HESSIAN_STEP = 1e-4
 _LEAST_CURVATURE = 1e-9
 # Largest standard deviation of a log-parameter that draws have: a factor of 20 either way is as good as unknown.
 _UNKNOWN_LOG_SD = 3.0
+_AT_BOUND = 1e-9
 # Differences of gamma functions leave this relative error in the mean log-likelihood at the largest shapes.
 _VALUE_NOISE = 1e-9
 
@@ -276,7 +277,7 @@ def maximise(
             bounds=bounds,
             options=options,
         )
-        return float(found.fun), np.clip(np.asarray(found.x, dtype=np.float64), lower, upper)
+        return float(found.fun), _inside(np.asarray(found.x, dtype=np.float64), lower, upper)
 
     # The optimiser's matrices have four rows: threads of the linear algebra would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
@@ -303,7 +304,7 @@ def _polish(objective: Objective, theta: Floats, lower: Floats, upper: Floats) -
             break
         step = _newton_step(theta, gradient, hessian, lower, upper)
         for damping in _DAMPINGS:
-            trial = np.clip(theta - damping * step, lower, upper)
+            trial = _inside(theta - damping * step, lower, upper)
             trial_value, trial_gradient = objective(trial)
             gain, noise = value - trial_value, _VALUE_NOISE * (1 + abs(value))
             # Near the maximum the value drowns in rounding; there the gradient is the better judge.
@@ -317,6 +318,12 @@ def _polish(objective: Objective, theta: Floats, lower: Floats, upper: Floats) -
         if moved > _HESSIAN_STEP:
             hessian = _hessian(objective, theta)
     return theta, hessian
+
+
+def _inside(theta: Floats, lower: Floats, upper: Floats) -> Floats:
+    """Move a point inside the bounds. What rounding leaves just short of one is put on it: it would block all steps."""
+    theta = np.where(theta < lower + _AT_BOUND, lower, theta)
+    return np.where(theta > upper - _AT_BOUND, upper, theta)
 
 
 def _slope(theta: Floats, gradient: Floats, lower: Floats, upper: Floats) -> float:
