@@ -42,7 +42,8 @@ _HESSIAN_STEP = 1e-4
 _LEAST_CURVATURE = 1e-9
 # Largest standard deviation of a log-parameter that draws have: a factor of 20 either way is as good as unknown.
 _UNKNOWN_LOG_SD = 3.0
-_AT_BOUND = 1e-9
+# Log-parameters so close to a bound are put on it: the bound is arbitrary, and the little room left blocks every step.
+_AT_BOUND = 1e-4
 # Differences of gamma functions leave this relative error in the mean log-likelihood at the largest shapes.
 _VALUE_NOISE = 1e-9
 
@@ -321,7 +322,7 @@ def _polish(objective: Objective, theta: Floats, lower: Floats, upper: Floats) -
 
 
 def _inside(theta: Floats, lower: Floats, upper: Floats) -> Floats:
-    """Move a point inside the bounds. What rounding leaves just short of one is put on it: it would block all steps."""
+    """Move a point inside the bounds, and onto one where it is just short of it."""
     theta = np.where(theta < lower + _AT_BOUND, lower, theta)
     return np.where(theta > upper - _AT_BOUND, upper, theta)
 

@@ -335,8 +335,8 @@ def assert_sound(number: int) -> None:
     assert np.isfinite(contracts.survival([0, 1, 24])).all(), number
 
 
-# In cohort 614 rounding leaves a parameter just short of its bound.
-@pytest.mark.parametrize("number", [*range(1, 17), 614])
+# In cohorts 614 and 950 the search comes upon a point just short of a bound.
+@pytest.mark.parametrize("number", [*range(1, 17), 614, 950])
 def test_odd_cohorts_end_certified_and_finite(number: int) -> None:
     assert_sound(number)
 
