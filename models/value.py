@@ -151,6 +151,11 @@ def value_states(
     ------
     ValueError
         If a history is impossible, the horizons do not ascend from above 0, or the rate is negative.
+
+    Notes
+    -----
+    300,000 distinct histories take some two processor seconds. For the ``ModifiedBetaGeoCNBD``, whose future depends on
+    the last purchase too, each history is simulated by itself, at a third of a millisecond.
     """
     ends = _ascending(horizons)
     rate = duration("discount_rate_year", discount_rate_year)
