@@ -21,6 +21,7 @@ from benchmarks import AS_OF, EXPORT, SOURCE
 from benchmarks.floor import compare
 from benchmarks.landing import PEERS
 from benchmarks.measure import ChildRun, run_child
+from benchmarks.million import PEERS as MILLION
 from benchmarks.scale import measure_scale
 from benchmarks.tables import (
     Table,
@@ -29,6 +30,7 @@ from benchmarks.tables import (
     forecast_table,
     landing_table,
     markdown,
+    million_table,
     night_table,
     print_table,
     ratio_table,
@@ -84,6 +86,7 @@ def measure(folder: Path, console: Console) -> list[Table]:
     show(seconds_table(compared["seconds"]))
     show(fit_table(compared["fits"]))
     show(forecast_table(compared["forecasts"]))
+    show(million_table(*(run_child("million", which, environment=_ONE_BLAS_THREAD) for which in MILLION)))
     show(_landing(folder))
     return tables
 

@@ -143,11 +143,15 @@ class Keeprate:
         return GammaGamma().fit(histories.frequency, histories.monetary_value)
 
     def lifetime_value(self, when: Any, spend: Any, histories: Histories, monthly_rate: float) -> Floats:
+        from models.btyd import group_rows
+
         months = np.arange(MONTHS + 1)
-        until = np.stack([when.expected_purchases(float(days), *histories.when) for days in months * _DAYS_PER_MONTH])
+        # As in a night, each distinct history is asked for once.
+        states, state = group_rows(*histories.when)
+        until = np.stack([when.expected_purchases(float(days), *states) for days in months * _DAYS_PER_MONTH])
         purchases = np.diff(until, axis=0) * (1 + monthly_rate) ** -months[1:, np.newaxis]
         value = spend.expected_average_spend(histories.frequency, histories.monetary_value)
-        return np.asarray(purchases.sum(axis=0) * value, dtype=np.float64)
+        return np.asarray(purchases.sum(axis=0)[state] * value, dtype=np.float64)
 
     def expected_purchases(self, when: Any, days: float, histories: Histories) -> Floats:
         return np.asarray(when.expected_purchases(days, *histories.when))

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.libraries import Keeprate, Lifetimes
 from benchmarks.measure import ChildRun, Stage, run_child
+from benchmarks.million import simulate
 from benchmarks.peer import area_under_curve
 from benchmarks.purchases import Case, Purchases
 from benchmarks.tables import Table, markdown
@@ -69,3 +70,15 @@ def test_markdown_marks_groups_and_keeps_the_width() -> None:
         "",
         "A note.",
     ]
+
+
+def test_simulated_customers_buy_on_days_of_two_years_and_most_only_once() -> None:
+    purchases = simulate(np.random.default_rng(1), 20_000)
+    again = simulate(np.random.default_rng(1), 20_000)
+    assert (again.amount == purchases.amount).all()
+    assert (purchases.day.min(), purchases.day.max()) == (np.datetime64("2023-07-02"), np.datetime64("2025-06-30"))
+    number = np.bincount(purchases.customer)
+    assert len(number) == 20_000
+    assert 0.4 < np.mean(number == 1) < 0.7
+    assert 2.2 < number.mean() < 2.7
+    assert (purchases.amount > 0).all()
