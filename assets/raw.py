@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sources import LoadResult
 
-__all__ = ["latest_day", "load_exports", "raw_assets", "raw_gate_check"]
+__all__ = ["latest_day", "load_exports", "raw_assets", "raw_gate_check", "training_days"]
 
 _log = logging.getLogger("keeprate")
 
@@ -154,6 +154,31 @@ def latest_day(night: Night) -> date | None:
     return newest if isinstance(newest, date) else None
 
 
+def training_days(con: "duckdb.DuckDBPyConnection", rules: Rules, as_of: date) -> list[date]:
+    """The past days that the churn model of a night learns from, the latest first.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        With the relation ``raw.orders``, whose first order says how long the history is.
+    rules : Rules
+        Give the time zone and the horizon.
+    as_of : date
+        The day of the night.
+    """
+    from models.churn import origins_for
+
+    first = con.execute(
+        "select min(day) from (select cast(timezone(?, cast(ordered_at as timestamptz)) as date) as day "
+        "from raw.orders where kind is distinct from 'refund') where day <= ?",
+        [rules.business.time_zone, as_of],
+    ).fetchall()[0][0]
+    if first is None:
+        return []
+    plan = origins_for((as_of - first).days, rules.churn.horizon_days)
+    return [as_of - timedelta(days=days) for days in plan.days_before]
+
+
 def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """Build the asset of the raw layer: one asset key per feed, loaded together."""
     described = {
@@ -188,7 +213,11 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
                 write_run_tables(
                     con,
-                    as_of_dates=[(as_of, "tonight"), *((day, "grid") for day in grid_days(night.paths, as_of))],
+                    as_of_dates=[
+                        (as_of, "tonight"),
+                        *((day, "grid") for day in grid_days(night.paths, as_of)),
+                        *((day, "training") for day in training_days(con, night.rules, as_of)),
+                    ],
                     snapshot_as_of=[as_of],
                     list_member_columns=LIST_STATE,
                     previous_list_members=_previous_state(night, as_of, "list_members"),
