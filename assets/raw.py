@@ -154,15 +154,17 @@ def latest_day(night: Night) -> date | None:
     return newest if isinstance(newest, date) else None
 
 
-def training_days(con: "duckdb.DuckDBPyConnection", rules: Rules, as_of: date) -> list[date]:
+def training_days(con: "duckdb.DuckDBPyConnection", time_zone: str, horizon_days: int, as_of: date) -> list[date]:
     """The past days that the churn model of a night learns from, the latest first.
 
     Parameters
     ----------
     con : duckdb.DuckDBPyConnection
         With the relation ``raw.orders``, whose first order says how long the history is.
-    rules : Rules
-        Give the time zone and the horizon.
+    time_zone : str
+        Of the business.
+    horizon_days : int
+        Days ahead that the model speaks of.
     as_of : date
         The day of the night.
     """
@@ -171,11 +173,11 @@ def training_days(con: "duckdb.DuckDBPyConnection", rules: Rules, as_of: date) -
     first = con.execute(
         "select min(day) from (select cast(timezone(?, cast(ordered_at as timestamptz)) as date) as day "
         "from raw.orders where kind is distinct from 'refund') where day <= ?",
-        [rules.business.time_zone, as_of],
+        [time_zone, as_of],
     ).fetchall()[0][0]
     if first is None:
         return []
-    plan = origins_for((as_of - first).days, rules.churn.horizon_days)
+    plan = origins_for((as_of - first).days, horizon_days)
     return [as_of - timedelta(days=days) for days in plan.days_before]
 
 
@@ -200,7 +202,7 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         pool=POOL,
     )
     def raw_feeds(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-        as_of = as_of_of(context)
+        as_of, business = as_of_of(context), night.rules.business
         with step("exports") as done:
             with io_retries():
                 result = load_exports(night)
@@ -216,7 +218,10 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                     as_of_dates=[
                         (as_of, "tonight"),
                         *((day, "grid") for day in grid_days(night.paths, as_of)),
-                        *((day, "training") for day in training_days(con, night.rules, as_of)),
+                        *(
+                            (day, "training")
+                            for day in training_days(con, business.time_zone, night.rules.churn.horizon_days, as_of)
+                        ),
                     ],
                     snapshot_as_of=[as_of],
                     list_member_columns=LIST_STATE,

@@ -45,7 +45,9 @@ MARTS = {
     "list_members",
     "memberships",
     "metric_catalog",
+    "model_deciles",
     "model_fits",
+    "model_quality",
     "order_lines",
     "orders",
     "points_balances",
@@ -65,6 +67,7 @@ MARTS = {
     "revenue_retention",
     "rfm_migration",
     "satisfaction_monthly",
+    "score_reasons",
     "segment_membership",
     "segment_validation",
     "signal_coverage",
@@ -82,10 +85,19 @@ CORE = {
     "customer_days",
     "customer_snapshots",
     "btyd_states",
+    "churn_outcomes",
     "list_rows",
     "contacts",
 }
-PREDICTIONS = {"btyd_states", "model_fits", "spend_model"}
+PREDICTIONS = {
+    "btyd_states",
+    "churn_reasons",
+    "churn_scores",
+    "model_deciles",
+    "model_fits",
+    "model_quality",
+    "spend_model",
+}
 #: Tables that the raw step fills beside its own, which dbt reads as sources: the parameters of one night.
 PARAMETERS = {
     "as_of_dates",

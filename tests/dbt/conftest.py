@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from assets.identity import COMPONENT_COLUMNS
+from assets.predictions import CHURN_TABLES
 from assets.raw import (
     CUSTOMER_STATE,
     IDENTIFIER_KEY,
@@ -107,6 +108,8 @@ def prepare(home: Path) -> Path:
         replace_table(con, "predictions", "btyd_states", SCORES | {"prediction_status": "varchar"}, [])
         replace_table(con, "predictions", "spend_model", dict.fromkeys("pqv", "double"), [(6.0, 4.0, 15.0)])
         replace_table(con, "predictions", "model_fits", FITS, [])
+        for table, columns in CHURN_TABLES.items():
+            replace_table(con, "predictions", table, columns, [])
     return database
 
 
