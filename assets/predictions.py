@@ -21,16 +21,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from expectations import GateResult, Limits
     from models.churn import ChurnResult, Origin
     from models.scoring import Scores
 
-__all__ = ["CHURN_TABLES", "FEATURES", "predict", "prediction_assets", "score_churn"]
+__all__ = [
+    "CHURN_TABLES",
+    "FEATURES",
+    "PREVIOUS_SCORES",
+    "SCORE_FACTS",
+    "keep_previous_scores",
+    "predict",
+    "prediction_assets",
+    "score_churn",
+]
 
 _DESCRIPTIONS = {
     "btyd_states": "What the churn model says of each distinct purchase history.",
     "spend_model": "The parameters of the spend model, from which SQL computes each customer's expected spend.",
     "model_fits": "Parameters, standard errors, likelihood and status of every fitted model.",
     "churn_scores": "The probability that each buyer buys nothing within the horizon, and what it rests on.",
+    "score_facts": "Of which model, from which day, for which horizon and how good these scores are.",
     "churn_reasons": "What speaks for and against the scores of those who look likelier to leave than most.",
     "model_quality": "What every candidate would have said on past days, measured against what happened.",
     "model_deciles": "The same in tenths of the customers, for the champion and the rule about silence.",
@@ -91,6 +102,18 @@ _DAYS = """
     where purpose in ('tonight', 'training')
     order by 1 desc
 """
+SCORE_FACTS = {"fact": "varchar", "subject": "varchar", "known_on": "date", "value": "double"}
+#: What was published of the scores of an earlier night: what may stay instead of tonight's.
+PREVIOUS_SCORES = {
+    "customer_id": "varchar",
+    "churn_probability": "double",
+    "horizon_days": "integer",
+    "score_status": "varchar",
+    "score_reason_zh": "varchar",
+    "score_reason_en": "varchar",
+    "model": "varchar",
+    "scored_on": "date",
+}
 #: Columns that dbt reads, as SQL types: what :func:`score_churn` leaves behind.
 CHURN_TABLES = {
     "churn_scores": {
@@ -103,6 +126,7 @@ CHURN_TABLES = {
         "model": "varchar",
         "scored_on": "date",
     },
+    "score_facts": SCORE_FACTS,
     "churn_reasons": {
         "customer_id": "varchar",
         "feature": "varchar",
@@ -251,11 +275,69 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
         },
     )
     con.execute(_SCORES, [result.champion, as_of])
+    skill = _skill(result, result.champion)
+    _write_facts(con, result.champion, as_of, horizon_days, skill)
     _write_reasons(con, tonight, codes, result)
     _write_quality(con, result)
     for name in ("reason_words", "scored", "explained"):
         con.execute(f"drop table predictions.{name}")
     return result
+
+
+def keep_previous_scores(con: "duckdb.DuckDBPyConnection") -> None:
+    """Put the scores of the last release in the place of tonight's, where it has any.
+
+    Who has none there, because the first purchase is younger, keeps tonight's. Reasons of scores that are not
+    published are none: the table of them is emptied.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        The build file, after :func:`score_churn`; ``run.previous_churn_scores`` and ``run.previous_score_facts`` have
+        what was published.
+    """
+    con.execute(_KEPT_SCORES)
+    con.execute("delete from predictions.churn_reasons")
+    con.execute("create or replace table predictions.score_facts as select * from run.previous_score_facts")
+
+
+def _write_facts(
+    con: "duckdb.DuckDBPyConnection", model: str, scored_on: date, horizon_days: int, skill: float | None
+) -> None:
+    facts = [("score_horizon_days", model, scored_on, float(horizon_days))]
+    if skill is not None:
+        facts.append(("score_skill", model, scored_on, skill))
+    replace_table(con, "predictions", "score_facts", SCORE_FACTS, facts)
+
+
+def _skill(result: "ChurnResult", candidate: str) -> float | None:
+    """1 − Brier score ÷ that of the mean alone, over all past days; None where nothing was tested."""
+    for row in result.quality:
+        if row.origin < 0 and (row.candidate, row.metric) == (candidate, "brier"):
+            rate = row.events / row.customers
+            return 1 - row.value / (rate * (1 - rate)) if 0 < rate < 1 else None
+    return None
+
+
+def _judged(
+    con: "duckdb.DuckDBPyConnection", churn: "ChurnResult", horizon_days: int, limits: "Limits"
+) -> "GateResult":
+    """Compare tonight's scores with the rule about silence, and with those of the last release."""
+    from expectations import score_gate
+    from models.backtest import BASELINE
+
+    # Scores of another horizon are easier or harder to get right.
+    previous = con.execute(
+        "select skill.value from run.previous_score_facts as skill, run.previous_score_facts as horizon "
+        "where skill.fact = 'score_skill' and horizon.fact = 'score_horizon_days' and horizon.value = ?",
+        [horizon_days],
+    ).fetchall()
+    return score_gate(
+        _skill(churn, churn.champion),
+        rule_skill=_skill(churn, BASELINE),
+        previous_skill=previous[0][0] if previous else None,
+        limits=limits,
+    )
 
 
 #: Turns the order of unsigned into that of signed numbers of 64 bits.
@@ -274,6 +356,21 @@ _SCORES = """
     from predictions.scored
     left join predictions.reason_words
         on scored.reason = reason_words.code
+"""
+_KEPT_SCORES = """
+    create or replace table predictions.churn_scores as
+    select
+        tonight.customer_id,
+        coalesce(previous.churn_probability, tonight.churn_probability) as churn_probability,
+        coalesce(previous.horizon_days, tonight.horizon_days) as horizon_days,
+        coalesce(previous.score_status, tonight.prediction_status) as prediction_status,
+        coalesce(previous.score_reason_zh, tonight.reason_zh) as reason_zh,
+        coalesce(previous.score_reason_en, tonight.reason_en) as reason_en,
+        coalesce(previous.model, tonight.model) as model,
+        coalesce(previous.scored_on, tonight.scored_on) as scored_on
+    from predictions.churn_scores as tonight
+    left join run.previous_churn_scores as previous
+        on tonight.customer_id = previous.customer_id
 """
 _REASONS = """
     create or replace table predictions.churn_reasons as
@@ -395,17 +492,33 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
             )
             for name, text in _DESCRIPTIONS.items()
         ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "score_gate",
+                asset=["predictions", "churn_scores"],
+                description="Churn scores that got worse than the rule, or than the last release, are held back.",
+            )
+        ],
         partitions_def=partitions_def,
         backfill_policy=ONE_RUN_PER_DAY,
         pool=POOL,
     )
-    def predictions(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    def predictions(
+        context: dg.AssetExecutionContext, night: Night
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]
+        from assets.gates import report
+        from expectations import Limits
+
         rules = night.rules
         with step("predictions") as done, night.build() as con:
             scores, customers = predict(
                 con, horizon_days=rules.churn.horizon_days, discount_rate_year=rules.clv.discount_rate_year
             )
             churn = score_churn(con, horizon_days=rules.churn.horizon_days)
+            verdict = _judged(con, churn, rules.churn.horizon_days, Limits.from_rules(rules.gates))
+            if verdict.warnings:
+                keep_previous_scores(con)
+            check = report(con, verdict)
             rows = sum(len(fit.parameters) for fit in scores.fits)
             counts = {
                 name: con.execute(f"select count(*) from predictions.{name}").fetchall()[0][0] for name in CHURN_TABLES
@@ -426,6 +539,7 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
                 "has season": churn.has_season,
                 "churn probability": dg.MetadataValue.md(_histogram(churn.probability, rules.churn.horizon_days)),
             },
+            "score_facts": {},
             "churn_reasons": {},
             "model_quality": {"candidates": dg.MetadataValue.md(_candidates(churn))},
             "model_deciles": {"calibration": dg.MetadataValue.md(_calibration(churn))},
@@ -434,6 +548,7 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
             metadata[name]["dagster/row_count"] = count
         for name, facts in metadata.items():
             yield dg.MaterializeResult(asset_key=["predictions", name], metadata=facts)
+        yield check._replace(check_name="score_gate", asset_key=dg.AssetKey(["predictions", "churn_scores"]))
 
     return predictions
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assets.night import MEMORY_LIMIT, ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
+from assets.predictions import PREVIOUS_SCORES, SCORE_FACTS
 from assets.tables import dbt_process
 from rules import Rules, dbt_vars
 from rules.indicators import CATALOGUE_COLUMNS, catalogue_rows
@@ -233,6 +234,11 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 for table, columns in IDENTITY_STATE.items():
                     carry_over(con, f"previous_{table}", columns, _previous_state(night, as_of, table))
                 carry_over(con, "previous_customer_tags", TAG_STATE, _previous_state(night, as_of, "customer_tags"))
+                # The file has facts of other kinds, too; only those of the scores say how good these were.
+                facts = _previous_state(night, as_of, "population_facts")
+                carry_over(con, "previous_score_facts", SCORE_FACTS, facts)
+                con.execute("delete from run.previous_score_facts where not starts_with(fact, 'score_')")
+                carry_over(con, "previous_churn_scores", PREVIOUS_SCORES, _previous_state(night, as_of, "churn_risk"))
                 carry_over(con, "published_states", CUSTOMER_STATE, *published_states(night.paths, as_of))
                 replace_table(
                     con,

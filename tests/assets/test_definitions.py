@@ -96,6 +96,7 @@ PREDICTIONS = {
     "model_deciles",
     "model_fits",
     "model_quality",
+    "score_facts",
     "spend_model",
 }
 #: Tables that the raw step fills beside its own, which dbt reads as sources: the parameters of one night.
