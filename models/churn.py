@@ -78,7 +78,7 @@ SHORTEST_HORIZON = 7
 #: Days learned from at most; an earlier one counts an eighth and less.
 LESSONS = 3
 #: Customers of past days that are learned from and tested on, at most, chosen by their code.
-LEARNED_CUSTOMERS = 40_000
+LEARNED_CUSTOMERS = 30_000
 #: How often the rarer of return and no return must have happened: for the silence rule, for a comparison of
 #: candidates (ten events for each of up to ten coefficients), and for trees, which need some 200 for each column
 #: (van der Ploeg, Austin & Steyerberg 2014, BMC Med Res Methodol 14:137).
