@@ -274,6 +274,10 @@ STATUS_REASONS: Mapping[str, tuple[str, str]] = {
         "Too few events: the average of similar customers",
     ),
     "yearly_buyer": ("每年购买一次的客户，按年度周期判断", "Buys once a year: judged by the yearly cycle"),
+    "too_few_to_compare": (
+        "样本太少，无法比较模型，采用间隔规则",
+        "Too few events to compare models: the silence rule",
+    ),
     "no_past_day": ("历史太短，采用已发表研究的先验值", "The history is too short: a published prior stands in"),
 }
 

@@ -139,7 +139,9 @@ class Clock:
         # A feast moves by a week from year to year.
         index = (np.roll(index, 1) + 2 * index + np.roll(index, -1)) / 4
         index = np.clip(index, *SEASON_BOUNDS)
-        return cls(np.asarray(index / float(index.mean()), dtype=np.float64))
+        # Of the calendar's 53 weeks the last has a day or two.
+        length = np.bincount(_week_of_year(np.arange(DAYS_PER_YEAR)), minlength=WEEKS)
+        return cls(np.asarray(index / np.average(index, weights=length), dtype=np.float64))
 
     def between(self, start: ArrayLike, end: ArrayLike) -> Floats:
         """Time between two days (end of day to end of day, days since 1970-01-01), elementwise."""
