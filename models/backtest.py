@@ -27,6 +27,9 @@ BASELINE = "gap"
 ALL_ORIGINS = -1
 #: Bootstrap samples; their 10th and 90th percentile are published, their standard deviation decides.
 SAMPLES = 100
+#: Bootstrap standard errors by which the naive rule must be beaten: of eight candidates that know nothing, one beats
+#: it by one.
+MARGIN = 2.0
 #: Customers that the measures are taken on, at most: beyond, they move in the third digit only.
 MEASURED_CUSTOMERS = 50_000
 #: Parts of equal size of the calibration error and of the decile table.
@@ -130,7 +133,7 @@ class Verdict(NamedTuple):
     ----------
     champion : str
         The candidate of the lowest Brier score, averaged over the origins, among those that beat the naive rule by
-        more than one bootstrap standard error of the difference, and whose AUC is not below the rule's by more than
+        more than two bootstrap standard errors of the difference, and whose AUC is not below the rule's by more than
         one. The naive rule, where there is none.
     quality : tuple of Quality
     deciles : tuple of Decile
@@ -211,7 +214,7 @@ def _champion(means: dict[str, dict[str, Floats]]) -> str:
         order = measures["auc"] - rule["auc"]
         # An AUC may not exist where nobody, or everybody, came back; then only the Brier score speaks.
         is_behind = order[0] < -np.nanstd(order[1:]) if np.isfinite(order).any() else False
-        if candidate != BASELINE and gain[0] > np.std(gain[1:]) and not is_behind:
+        if candidate != BASELINE and gain[0] > MARGIN * np.std(gain[1:]) and not is_behind:
             better[candidate] = measures["brier"][0]
     return min(better, key=lambda candidate: better[candidate]) if better else BASELINE
 

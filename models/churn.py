@@ -33,6 +33,7 @@ from models.bg_nbd import BetaGeoNBD
 from models.churn_candidates import (
     AGE,
     CADENCE_RATIO,
+    LATENESS,
     ONE_TIME,
     REPEATS,
     SILENCE,
@@ -45,6 +46,7 @@ from models.churn_candidates import (
     Logistic,
     Purchases,
     Reasons,
+    Renewal,
     Seen,
     Survival,
     Trees,
@@ -76,7 +78,7 @@ SHORTEST_HORIZON = 7
 #: Days learned from at most; an earlier one counts an eighth and less.
 LESSONS = 3
 #: Customers of past days that are learned from and tested on, at most, chosen by their code.
-LEARNED_CUSTOMERS = 40_000
+LEARNED_CUSTOMERS = 30_000
 #: How often the rarer of return and no return must have happened: for the silence rule, for a comparison of
 #: candidates (ten events for each of up to ten coefficients), and for trees, which need some 200 for each column
 #: (van der Ploeg, Austin & Steyerberg 2014, BMC Med Res Methodol 14:137).
@@ -167,6 +169,9 @@ class Origin:
         tonight's own origin has none of this.
     purchases_after : ndarray, shape (n,), optional
         Purchase occasions in (day, day + h'], h' being the plan's horizon: only for the error in orders.
+    variation : ndarray, shape (n,), optional
+        Standard deviation of the customer's own gaps over their mean, as known on `day`: 1 for a buyer at random, 0
+        for one of fixed dates; NaN below two gaps. Without it, who buys every Monday is noticed late.
     """
 
     day: int
@@ -179,6 +184,7 @@ class Origin:
     features: Mapping[str, Floats] = field(default_factory=dict)
     next_purchase: Floats | None = None
     purchases_after: Floats | None = None
+    variation: Floats | None = None
 
 
 class Activity(NamedTuple):
@@ -268,6 +274,10 @@ STATUS_REASONS: Mapping[str, tuple[str, str]] = {
         "Too few events: the average of similar customers",
     ),
     "yearly_buyer": ("每年购买一次的客户，按年度周期判断", "Buys once a year: judged by the yearly cycle"),
+    "too_few_to_compare": (
+        "样本太少，无法比较模型，采用间隔规则",
+        "Too few events to compare models: the silence rule",
+    ),
     "no_past_day": ("历史太短，采用已发表研究的先验值", "The history is too short: a published prior stands in"),
 }
 
@@ -337,6 +347,7 @@ def _check(past: Sequence[Origin], tonight: Origin, horizon_days: int, plan: Pla
             "age": origin.age,
             "cadence": origin.cadence,
             "yearly": origin.yearly,
+            "variation": _variation(origin),
             **origin.features,
         }
         for name, column in columns.items():
@@ -406,6 +417,7 @@ class _Night:
                 silence_days=origin.age - origin.recency,
                 age_days=origin.age,
                 cadence=origin.cadence,
+                variation=_variation(origin),
                 features=origin.features,
                 clock=clock,
                 horizon_days=self.plan.horizon_days,
@@ -444,7 +456,7 @@ class _Night:
 
     def _candidates(self, rarer: int) -> dict[str, Callable[[], Learner]]:
         """Every candidate that so many events can carry, the simplest first: of equals it wins."""
-        columns = (SILENCE, REPEATS, AGE, CADENCE_RATIO, ONE_TIME)
+        columns = (SILENCE, REPEATS, AGE, CADENCE_RATIO, LATENESS, ONE_TIME)
         made: dict[str, Callable[[], Learner]] = {
             BASELINE: lambda: Logistic(BASELINE, (SILENCE,)),
             "cadence": lambda: Logistic("cadence", (CADENCE_RATIO,)),
@@ -452,10 +464,11 @@ class _Night:
         }
         for name in self.estimators:
             made[name] = partial(Purchases, name, self.fits)
+        made["renewal"] = lambda: Renewal("renewal", CARRIER, self.fits)
         made["logistic"] = lambda: Logistic("logistic", columns)
-        made["blend"] = lambda: Blend(Logistic("logistic", columns), Purchases(CARRIER, self.fits))
+        made["blend"] = lambda: Blend(Logistic("logistic", columns), Renewal("renewal", CARRIER, self.fits))
         if self.knows_seasons:
-            for name in (CARRIER, "logistic", "blend"):
+            for name in ("renewal", "logistic", "blend"):
                 made[name + SEASONAL] = made[name]
         if rarer >= EVENTS_FOR_TREES:
             made["lightgbm"] = lambda: Trees(Logistic("logistic", columns), tuple(self.tonight.features), self.seed)
@@ -601,6 +614,10 @@ class _Night:
         return is_yearly, kept((1 - kept_up) / (1 - kept_up + kept_up * still)), due
 
 
+def _variation(origin: Origin) -> Floats:
+    return np.full(origin.customer.shape, np.nan) if origin.variation is None else origin.variation
+
+
 def _thinned(past: list[Origin], seed: int) -> list[Origin]:
     """The same customers on every day, at most so many: what is learned from more moves no digit that counts."""
     if not past or max(len(origin.customer) for origin in past) <= LEARNED_CUSTOMERS:
@@ -621,6 +638,7 @@ def _thinned(past: list[Origin], seed: int) -> list[Origin]:
             features={name: column[rows] for name, column in origin.features.items()},
             next_purchase=None if origin.next_purchase is None else origin.next_purchase[rows],
             purchases_after=None if origin.purchases_after is None else origin.purchases_after[rows],
+            variation=None if origin.variation is None else origin.variation[rows],
         )
 
     return [thin(origin) for origin in past]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
-from scipy.special import expit, logit
+from scipy.special import expit, gammaincc, logit
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -35,13 +35,16 @@ LEAVES = 15
 ROUNDS = 100
 LEARNING_RATE = 0.05
 FOLDS = 2
-ROWS_FOR_THREADS = 20_000
 #: Two calendar years at least make a season; fewer are one observation of each week.
 SEASON_DAYS = 730
 WEEKS = 53
 #: Purchases of the whole company per week that weigh as much as the belief that weeks are alike.
 SEASON_SHRINKAGE = 50.0
 SEASON_BOUNDS = (0.25, 4.0)
+#: Gaps of a buyer at random that join a customer's own.
+VARIATION_SHRINKAGE = 10.0
+#: Nobody is more punctual than this: weekends, holidays and the mail see to it.
+LEAST_VARIATION = 0.1
 DAYS_PER_YEAR = 365
 
 
@@ -72,6 +75,8 @@ class Reasons(NamedTuple):
 
 class Estimator(Protocol):
     """A purchase model, such as ``ModifiedBetaGeoNBD``."""
+
+    params_: dict[str, float]
 
     def fit(self, frequency: ArrayLike, recency: ArrayLike, T: ArrayLike, weights: ArrayLike | None = None) -> Self: ...
 
@@ -134,7 +139,9 @@ class Clock:
         # A feast moves by a week from year to year.
         index = (np.roll(index, 1) + 2 * index + np.roll(index, -1)) / 4
         index = np.clip(index, *SEASON_BOUNDS)
-        return cls(np.asarray(index / float(index.mean()), dtype=np.float64))
+        # Of the calendar's 53 weeks the last has a day or two.
+        length = np.bincount(_week_of_year(np.arange(DAYS_PER_YEAR)), minlength=WEEKS)
+        return cls(np.asarray(index / np.average(index, weights=length), dtype=np.float64))
 
     def between(self, start: ArrayLike, end: ArrayLike) -> Floats:
         """Time between two days (end of day to end of day, days since 1970-01-01), elementwise."""
@@ -167,6 +174,7 @@ class Seen:
     silence_days: Floats
     age_days: Floats
     cadence: Floats
+    variation: Floats
     features: Mapping[str, Floats]
     clock: Clock
     horizon_days: int
@@ -310,9 +318,24 @@ def _log_cadence_ratio(seen: Seen) -> Floats:
     return np.asarray(np.nan_to_num(np.log1p(_per_cadence(seen.silence, seen)), nan=np.log(2.0)), dtype=np.float64)
 
 
+def _shrunk_variation(seen: Seen) -> Floats:
+    """Variation of the gaps: that of a buyer at random is 1, and what few gaps show is drawn towards it."""
+    known = np.isfinite(seen.variation)
+    gaps = np.where(known, np.maximum(seen.frequency - 1, 0.0), 0.0)
+    square = (gaps * np.where(known, seen.variation, 1.0) ** 2 + VARIATION_SHRINKAGE) / (gaps + VARIATION_SHRINKAGE)
+    return np.asarray(np.sqrt(square), dtype=np.float64)
+
+
+def _lateness(seen: Seen) -> Floats:
+    """By how many of the usual deviations of the gap the customer is late; 0 for who is not."""
+    late = np.maximum(np.nan_to_num(_per_cadence(seen.silence, seen), nan=1.0) - 1.0, 0.0)
+    return np.asarray(late / np.maximum(_shrunk_variation(seen), LEAST_VARIATION), dtype=np.float64)
+
+
 SILENCE = Column("recency_days", lambda seen: np.log1p(seen.silence), lambda seen: seen.silence_days)
 CADENCE_RATIO = Column("cadence_ratio", _log_cadence_ratio, lambda seen: _per_cadence(seen.silence_days, seen))
 REPEATS = Column("repeat_occasions", lambda seen: np.log1p(seen.frequency), lambda seen: seen.frequency)
+LATENESS = Column("deviations_late", lambda seen: np.log1p(_lateness(seen)), _lateness)
 AGE = Column("age_days", lambda seen: np.log1p(seen.age), lambda seen: seen.age_days)
 ONE_TIME = Column(
     "bought_once",
@@ -454,9 +477,16 @@ class Purchases:
         event, weight, _ = _pooled(lessons)
         self.platt = Platt().fit(np.concatenate([self.margin(lesson.seen) for lesson in lessons]), event, weight)
 
-    def margin(self, target: Seen) -> Floats:
+    def _parts(self, target: Seen) -> tuple[Floats, Floats]:
+        """P(alive), and P(no purchase within the horizon) if alive."""
         model = self._fits.of(self.name, target)
-        return np.asarray(logit(kept(model.probability_no_purchase(target.horizon, *target.history))), dtype=np.float64)
+        none = model.probability_no_purchase(target.horizon, *target.history)
+        alive = model.probability_alive(*target.history)
+        seldom = np.divide(none - (1 - alive), alive, out=np.ones_like(none), where=alive > EDGE)
+        return alive, np.clip(seldom, 0.0, 1.0)
+
+    def margin(self, target: Seen) -> Floats:
+        return _log_odds_of_none(*self._parts(target))
 
     def calibrated(self, margin: Floats) -> Floats:
         return self.platt(margin)
@@ -470,21 +500,60 @@ class Purchases:
 
         Both are measured from their means over all customers; two players, so the shares are exact.
         """
-        model = self._fits.of(self.name, target)
-        margin = self.margin(target)
-        none = expit(margin)
-        alive = model.probability_alive(*target.history)
-        seldom = np.clip(np.divide(none - (1 - alive), alive, out=none.copy(), where=alive > EDGE), 0.0, 1.0)
-        usual_alive, usual_seldom = float(alive.mean()), float(seldom.mean())
+        alive, seldom = self._parts(target)
+        usual_alive, usual_seldom = alive.mean(keepdims=True), seldom.mean(keepdims=True)
+        base = _log_odds_of_none(usual_alive, usual_seldom)
+        alive, seldom = alive[rows], seldom[rows]
+        margin = _log_odds_of_none(alive, seldom)
+        # Each is changed first, and changed last; its share is the mean of both.
+        only_left, only_seldom = _log_odds_of_none(alive, usual_seldom), _log_odds_of_none(usual_alive, seldom)
+        left = (only_left - base + margin - only_seldom) / 2
+        contributions = np.stack([left, margin - base - left], axis=1)
+        values = np.stack([1 - alive, seldom], axis=1)
+        return Reasons(("has_left", "buys_seldom"), float(base[0]), contributions, values, margin)
 
-        def log_odds(is_alive: Floats | float, is_seldom: Floats | float) -> Floats:
-            return np.asarray(logit(kept(np.asarray(1 - is_alive + is_alive * is_seldom))), dtype=np.float64)
 
-        base = float(log_odds(usual_alive, usual_seldom))
-        a, s = alive[rows], seldom[rows]
-        left = (log_odds(a, usual_seldom) - base + margin[rows] - log_odds(usual_alive, s)) / 2
-        contributions = np.stack([left, margin[rows] - base - left], axis=1)
-        return Reasons(("has_left", "buys_seldom"), base, contributions, np.stack([1 - a, s], axis=1), margin[rows])
+def _log_odds_of_none(alive: Floats, seldom: Floats) -> Floats:
+    return np.asarray(logit(kept(1 - alive + alive * seldom)), dtype=np.float64)
+
+
+class Renewal(Purchases):
+    """A purchase model for those who buy at random, and a renewal process for those who buy on fixed days.
+
+    Purchase models know how often somebody buys, not how evenly: to them a weekly buyer who misses three weeks is
+    hardly late. Here the gaps of a customer are gamma with their own mean (the cadence) and variation, and the chance
+    to leave after the last purchase is the purchase model's own, a / (a + b + x). The two views of P(alive), and of
+    P(no purchase) if alive, are averaged in log-odds with the weight 1 - variation², which is 0 for a buyer at random
+    and 1 for clockwork (Platzer & Reutterer 2016 bring the same regularity in for all customers together).
+    """
+
+    def __init__(self, name: str, carrier: str, fits: Fits) -> None:
+        super().__init__(carrier, fits)
+        self._carrier, self.name = carrier, name
+
+    def _parts(self, target: Seen) -> tuple[Floats, Floats]:
+        random_self = Purchases(self._carrier, self._fits)
+        alive, seldom = random_self._parts(target)
+        parameters = self._fits.of(self._carrier, target).params_
+        a, b = parameters["a"], parameters["b"]
+        square = np.clip(_shrunk_variation(target) ** 2, LEAST_VARIATION**2, 1.0)
+        has_cadence = np.isfinite(target.cadence) & (target.cadence > 0)
+        evenness = np.where(has_cadence, 1.0 - square, 0.0)
+        rate = 1 / (square * np.where(has_cadence, target.cadence, 1.0))
+        silent = gammaincc(1 / square, rate * target.silence)
+        silent_on = gammaincc(1 / square, rate * (target.silence + target.horizon))
+        leaving = a / (a + b + target.frequency)
+        still = (1 - leaving) * silent / ((1 - leaving) * silent + leaving)
+        longer = np.divide(silent_on, silent, out=np.zeros_like(silent), where=silent > 0)
+        return _between(alive, still, evenness), _between(seldom, longer, evenness)
+
+    def expected(self, target: Seen) -> Floats:
+        return self._fits.of(self._carrier, target).expected_purchases(target.horizon, *target.history)
+
+
+def _between(one: Floats, other: Floats, weight: Floats) -> Floats:
+    """From one probability to another, in log-odds."""
+    return np.asarray(expit((1 - weight) * logit(kept(one)) + weight * logit(kept(other))), dtype=np.float64)
 
 
 class Blend:
@@ -562,8 +631,8 @@ class Trees:
             "boost_from_average": False,
             "deterministic": True,
             "force_col_wise": True,
-            # The result is the same; on few rows threads only wait for each other.
-            "num_threads": 1 if len(event) < ROWS_FOR_THREADS else 0,
+            # A round on so few rows takes milliseconds: on a busy machine threads would only wait for each other.
+            "num_threads": 1,
             "seed": self.seed % 2**31,
             "verbosity": -1,
         }
@@ -607,6 +676,7 @@ _OWN: Mapping[str, Callable[[Seen], Floats]] = {
     "age_days": lambda seen: seen.age,
     "personal_gap_days": lambda seen: seen.cadence,
     "cadence_ratio": lambda seen: _per_cadence(seen.silence, seen),
+    "deviations_late": _lateness,
     "repeats_per_day": lambda seen: seen.frequency / np.where(seen.age > 0, seen.age, np.nan),
 }
 
