@@ -15,7 +15,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BASELINE", "Decile", "Forecast", "Quality", "Verdict", "amounts", "judge", "probabilities"]
+__all__ = [
+    "BASELINE",
+    "Decile",
+    "Errors",
+    "Forecast",
+    "Quality",
+    "Verdict",
+    "amounts",
+    "cheapest",
+    "errors",
+    "judge",
+    "probabilities",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -126,6 +138,30 @@ class Forecast(NamedTuple):
     actual: Floats | None = None
 
 
+class Errors(NamedTuple):
+    """What an alert above a probability would have got wrong, over all origins.
+
+    Attributes
+    ----------
+    threshold : float
+        Customers of this probability and above are flagged.
+    flagged : float
+        Their share of all customers.
+    disturbed : float
+        Share of those who bought again that is flagged: errors of the first kind; NaN if nobody bought.
+    missed : float
+        Share of those who were lost that is not flagged: errors of the second kind; NaN if nobody was lost.
+    rate : float
+        Share of all customers that was lost.
+    """
+
+    threshold: float
+    flagged: float
+    disturbed: float
+    missed: float
+    rate: float
+
+
 class Verdict(NamedTuple):
     """The backtest's result.
 
@@ -137,11 +173,15 @@ class Verdict(NamedTuple):
         one. The naive rule, where there is none.
     quality : tuple of Quality
     deciles : tuple of Decile
+        Of the champion and of the naive rule.
+    errors : tuple of Errors
+        Of the champion, for every hundredth from 0.01 to 0.99.
     """
 
     champion: str
     quality: tuple[Quality, ...]
     deciles: tuple[Decile, ...]
+    errors: tuple[Errors, ...]
 
 
 def judge(forecasts: Sequence[Forecast], *, seed: int) -> Verdict:
@@ -196,7 +236,12 @@ def judge(forecasts: Sequence[Forecast], *, seed: int) -> Verdict:
     champion = _champion(means)
     shown = {BASELINE, champion}
     deciles = [row for forecast in forecasts if forecast.candidate in shown for row in _deciles(forecast)]
-    return Verdict(champion, tuple(quality), tuple(deciles))
+    of_champion = [found[origin, champion] for origin in origins]
+    curve = errors(
+        np.concatenate([forecast.probability for forecast in of_champion]),
+        np.concatenate([forecast.event for forecast in of_champion]),
+    )
+    return Verdict(champion, tuple(quality), tuple(deciles), curve)
 
 
 def _row(origin: int, candidate: str, metric: str, values: Floats, size: tuple[int, int]) -> Quality:
@@ -299,6 +344,59 @@ def amounts(expected: Floats, actual: Floats, weights: Floats | None = None) -> 
         "correlation": _ratio(product - mean * real, spread),
         "gini": _ratio(_gini(expected, actual, weights), _gini(actual, actual, weights)),
     }
+
+
+def errors(probability: Floats, event: Flags) -> tuple[Errors, ...]:
+    """The trade-off between disturbing who would have stayed and missing who leaves, by threshold.
+
+    Parameters
+    ----------
+    probability : ndarray, shape (n,)
+    event : ndarray of bool, shape (n,)
+    """
+    if not len(event):
+        return ()
+    lost, kept = np.sort(probability[event]), np.sort(probability[~event])
+    rows = []
+    for threshold in np.arange(1, 100) / 100:
+        missed = int(np.searchsorted(lost, threshold))
+        disturbed = len(kept) - int(np.searchsorted(kept, threshold))
+        rows.append(
+            Errors(
+                float(threshold),
+                (len(lost) - missed + disturbed) / len(event),
+                disturbed / len(kept) if len(kept) else float("nan"),
+                missed / len(lost) if len(lost) else float("nan"),
+                len(lost) / len(event),
+            )
+        )
+    return tuple(rows)
+
+
+def cheapest(curve: Sequence[Errors], *, cost_missed: float, cost_disturbed: float) -> Errors:
+    """The threshold whose errors would have cost least; of equal ones the highest, which disturbs fewest.
+
+    Parameters
+    ----------
+    curve : sequence of Errors
+        At least one.
+    cost_missed, cost_disturbed : float
+        Of one customer lost without an alert, and of one alert for a customer who would have stayed; money.
+
+    Raises
+    ------
+    ValueError
+        If the curve is empty.
+    """
+    if not curve:
+        raise ValueError("there is no threshold to choose from: nothing could be tested")
+
+    def cost(row: Errors) -> float:
+        lost = row.rate * cost_missed * row.missed if row.rate > 0 else 0.0
+        kept = (1 - row.rate) * cost_disturbed * row.disturbed if row.rate < 1 else 0.0
+        return lost + kept
+
+    return min(reversed(curve), key=cost)
 
 
 def _sums(weights: Floats, columns: Floats) -> Floats:

@@ -28,7 +28,7 @@ from scipy.optimize import brentq
 from scipy.special import logit
 from threadpoolctl import threadpool_limits
 
-from models.backtest import BASELINE, Decile, Forecast, Quality, Verdict, judge
+from models.backtest import BASELINE, Decile, Errors, Forecast, Quality, Verdict, judge
 from models.bg_nbd import BetaGeoNBD
 from models.churn_candidates import (
     AGE,
@@ -228,7 +228,10 @@ class ChurnResult:
     quality : tuple of Quality
         Every candidate on every origin that could be tested.
     deciles : tuple of Decile
-        The champion and the gap rule, on every origin.
+        The champion and the gap rule, on every origin, at h'.
+    errors : tuple of Errors
+        What an alert above a threshold would have got wrong; thresholds are carried to H, so that they are compared
+        with `probability`. ``backtest.cheapest`` chooses by cost.
     base_rate : float
         Mean probability of tonight's rows: what lifts are measured against; NaN without customers.
     """
@@ -243,6 +246,7 @@ class ChurnResult:
     has_season: bool
     quality: tuple[Quality, ...]
     deciles: tuple[Decile, ...]
+    errors: tuple[Errors, ...]
     base_rate: float
     _explain: Callable[[NDArray[np.intp]], Reasons]
 
@@ -534,7 +538,8 @@ class _Night:
                 champion, status, reason = "prior", "insufficient", "no_past_day"
                 short = prior
             explain = _plain(short)
-        probability = self._carried(short, seen)
+        power = self._power(seen)
+        probability = kept(short**power)
         size = len(probability)
         horizon = np.full(size, float(self.horizon_days))
         is_yearly, at_due, due = self._yearly()
@@ -550,6 +555,7 @@ class _Night:
             has_season=champion.endswith(SEASONAL),
             quality=verdict.quality if verdict else (),
             deciles=verdict.deciles if verdict else (),
+            errors=tuple(row._replace(threshold=row.threshold**power) for row in verdict.errors) if verdict else (),
             base_rate=float(probability.mean()) if size else float("nan"),
             _explain=explain,
         )
@@ -571,14 +577,14 @@ class _Night:
         hits, size = np.bincount(group, weights=event, minlength=4), np.bincount(group, minlength=4)
         return kept((hits + SHRINKAGE * average) / (size + SHRINKAGE))[_classes(seen)]
 
-    def _carried(self, short: Floats, seen: Seen) -> Floats:
-        """From the learned horizon to the one that is asked for: p(H) = p(h') ** power, one power for all.
+    def _power(self, seen: Seen) -> float:
+        """What takes the learned horizon to the one that is asked for: p(H) = p(h') ** power, one power for all.
 
-        The power is the one that takes a purchase model's own probabilities from h' to H on average. A power for each
+        It is the power that takes a purchase model's own probabilities from h' to H on average. A power for each
         customer, log p(H) / log p(h'), would follow the model further than it can be trusted: it changes the order.
         """
-        if self.plan.horizon_days == self.horizon_days or not len(short):
-            return kept(short)
+        if self.plan.horizon_days == self.horizon_days or not len(seen.customer):
+            return 1.0
         model = self.fits.of(CARRIER, seen)
         near = model.probability_no_purchase(seen.horizon, *seen.history)
         far = float(model.probability_no_purchase(seen.time_ahead(self.horizon_days), *seen.history).mean())
@@ -588,9 +594,8 @@ class _Night:
             return float(np.mean(near**power)) - far
 
         if excess(1.0) <= 0:
-            return kept(short)
-        power = longest if excess(longest) > 0 else float(brentq(excess, 1.0, longest))
-        return kept(short**power)
+            return 1.0
+        return longest if excess(longest) > 0 else float(brentq(excess, 1.0, longest))
 
     def _yearly(self) -> tuple[NDArray[np.bool_], Floats, Floats]:
         """Yearly buyers before they are overdue: who, the probability that the habit has ended, and until when.

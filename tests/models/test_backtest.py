@@ -7,7 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from models.backtest import ALL_ORIGINS, BASELINE, Forecast, Verdict, amounts, judge, probabilities
+from models.backtest import (
+    ALL_ORIGINS,
+    BASELINE,
+    Errors,
+    Forecast,
+    Verdict,
+    amounts,
+    cheapest,
+    errors,
+    judge,
+    probabilities,
+)
 
 ONCE = np.ones((1, 4))
 
@@ -127,14 +138,14 @@ def test_a_gain_within_two_standard_errors_is_none() -> None:
     truth, event, _ = shop()
     flat = np.full(len(event), event.mean())
 
-    def errors(share: float) -> tuple[float, np.ndarray]:
+    def beaten(share: float) -> tuple[float, np.ndarray]:
         """By how many standard errors the rule is beaten, by the formula for a mean and not by samples."""
         forecast = flat + share * (truth - truth.mean()) + np.random.default_rng(8).normal(0, 0.12, len(event))
         gain = (flat - event) ** 2 - (forecast - event) ** 2
         return float(gain.mean() / (gain.std() / math.sqrt(len(event)))), forecast
 
-    within, luck = errors(0.32)
-    beyond, gained = errors(0.5)
+    within, luck = beaten(0.32)
+    beyond, gained = beaten(0.5)
     assert 1.0 < within < 1.7
     assert beyond > 3
     assert verdict(("luck", luck)).champion == BASELINE
@@ -191,6 +202,27 @@ def test_deciles_add_up() -> None:
     assert rows[0].rate == event[top].mean()
     assert rows[0].lift == pytest.approx(event[top].mean() / event.mean())
     assert rows[0].probability == pytest.approx(truth[top].mean())
+
+
+def test_errors_of_an_alert_counted_by_hand() -> None:
+    probability = np.array([0.9, 0.8, 0.5, 0.3, 0.1])
+    event = np.array([True, False, True, False, False])
+    at = {round(row.threshold, 2): row for row in errors(probability, event)}
+    assert len(at) == 99
+    assert at[0.5] == Errors(0.5, 3 / 5, 1 / 3, 0.0, 2 / 5)
+    assert at[0.51] == Errors(0.51, 2 / 5, 1 / 3, 1 / 2, 2 / 5)
+    assert errors(probability[:0], event[:0]) == ()
+
+
+def test_the_cheapest_threshold_is_where_both_costs_are_equal() -> None:
+    truth, event, _ = shop(20_000)
+    curve = errors(truth, event)
+    # For true probabilities: flag where p times the loss exceeds (1 - p) times the disturbance.
+    for missed, disturbed in ((1, 1), (4, 1), (1, 3)):
+        chosen = cheapest(curve, cost_missed=missed, cost_disturbed=disturbed)
+        assert chosen.threshold == pytest.approx(disturbed / (missed + disturbed), abs=0.04)
+    with pytest.raises(ValueError, match="nothing could be tested"):
+        cheapest([], cost_missed=1, cost_disturbed=1)
 
 
 def test_the_same_seed_gives_the_same_rows() -> None:
