@@ -6,8 +6,21 @@ object, fitted state ends in an underscore) and the vocabulary of the field (``f
 ``T``).
 """
 
+from models.bg_bb import BetaGeoBetaBinomial
 from models.bg_nbd import BetaGeoNBD
+from models.contracts import KaplanMeier, ShiftedBetaGeometric
 from models.gamma_gamma import GammaGamma
+from models.mbg_cnbd_k import ModifiedBetaGeoCNBD
 from models.mbg_nbd import ModifiedBetaGeoNBD
+from models.pareto_nbd import ParetoNBD
 
-__all__ = ["BetaGeoNBD", "GammaGamma", "ModifiedBetaGeoNBD"]
+__all__ = [
+    "BetaGeoBetaBinomial",
+    "BetaGeoNBD",
+    "GammaGamma",
+    "KaplanMeier",
+    "ModifiedBetaGeoCNBD",
+    "ModifiedBetaGeoNBD",
+    "ParetoNBD",
+    "ShiftedBetaGeometric",
+]

@@ -1,4 +1,4 @@
-"""What every buy-till-you-die model needs: argument checks, grouping of equal rows, maximum likelihood.
+"""What every estimator here needs: argument checks, grouping of equal rows, maximum likelihood, its result.
 
 Belongs here: tools that know nothing of a particular model. Does not belong here: a likelihood or a
 prediction; those stand with their model (``beta_geometric.py``, ``gamma_gamma.py``).
@@ -6,9 +6,10 @@ prediction; those stand with their model (``beta_geometric.py``, ``gamma_gamma.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +40,8 @@ _DAMPINGS = (1.0, 0.3, 0.1, 0.01)
 # Differences of gradients over this step have some six good digits; flatter directions count as this curved.
 _HESSIAN_STEP = 1e-4
 _LEAST_CURVATURE = 1e-9
+# Largest standard deviation of a log-parameter that draws have: a factor of 20 either way is as good as unknown.
+_UNKNOWN_LOG_SD = 3.0
 # Differences of gamma functions leave this relative error in the mean log-likelihood at the largest shapes.
 _VALUE_NOISE = 1e-9
 
@@ -144,6 +147,13 @@ def positive_parameters(**parameters: float) -> dict[str, float]:
     return {name: float(value) for name, value in parameters.items()}
 
 
+@cache
+def unit_rule(nodes: int) -> tuple[Floats, Floats]:
+    """Return the nodes and weights of Gauss-Legendre quadrature on (0, 1)."""
+    at, weights = np.polynomial.legendre.leggauss(nodes)
+    return (1 + at) / 2, weights / 2
+
+
 # -------------------------------------------------------------------------------------------------- grouping
 
 
@@ -199,11 +209,14 @@ class Maximum:
     deviations : ndarray, shape (p,)
         Standard errors of ``theta`` from the Hessian of the total log-likelihood; NaN where it is not
         positive definite, which happens when a maximum lies at the edge of the parameter space.
+    covariance : ndarray, shape (p, p)
+        Of ``theta``. A little information is added in every direction, so that it exists also at an edge.
     """
 
     theta: Floats
     slope: float
     deviations: Floats
+    covariance: Floats
 
     @property
     def certified(self) -> bool:
@@ -261,7 +274,8 @@ def maximise(
         theta = descend(objective, best, ftol=1e-13, gtol=1e-8)[1]
         theta, hessian = _polish(objective, theta, lower, upper)
     slope = _slope(theta, objective(theta)[1], lower, upper)
-    return Maximum(theta, slope, _deviations(hessian * total_weight))
+    information = hessian * total_weight
+    return Maximum(theta, slope, _deviations(information), _covariance(information))
 
 
 def _polish(objective: Objective, theta: Floats, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
@@ -346,6 +360,101 @@ def _deviations(information: Floats) -> Floats:
     if not _positive_definite(information):
         return np.full(len(information), np.nan)
     return np.asarray(np.sqrt(np.diag(np.linalg.inv(information))), dtype=np.float64)
+
+
+def _covariance(information: Floats) -> Floats:
+    """Return the inverse of the information; where there is hardly any, a deviation of ``_UNKNOWN_LOG_SD``."""
+    values, vectors = np.linalg.eigh(np.nan_to_num(information))
+    variances = 1 / (np.maximum(values, 0.0) + _UNKNOWN_LOG_SD**-2)
+    return np.asarray(np.einsum("ij,j,kj->ik", vectors, variances, vectors), dtype=np.float64)
+
+
+class Estimator:
+    """What every fitted model holds, and how its parameters are drawn; not used by itself.
+
+    Attributes
+    ----------
+    params_ : dict of str to float
+        The estimates by their letters, in natural units.
+    log_likelihood_ : float
+        Total log-likelihood at ``params_`` in natural units; NaN if the parameters were given.
+    standard_errors_ : dict of str to float
+        From the inverse Hessian; NaN where it is singular (a maximum at the edge) or the parameters were given.
+    covariance_ : ndarray, shape (p, p)
+        Covariance of the logarithms of the parameters (of what exceeds their lower limit, where it is not zero), for
+        draws. No direction has a deviation above 3, so it exists also at an edge; zero if the parameters were given.
+    status_ : str
+        Each model says which there are; ``given`` if the parameters were given.
+    """
+
+    params_: dict[str, float]
+    log_likelihood_: float
+    standard_errors_: dict[str, float]
+    covariance_: Floats
+    status_: str
+
+    #: Letters of the parameters.
+    _NAMES: ClassVar[tuple[str, ...]]
+    #: Lower limits of the parameters that must exceed more than zero.
+    _LIMITS: ClassVar[Mapping[str, float]] = {}
+
+    @classmethod
+    def _given(cls, **parameters: float) -> Self:
+        model = cls()
+        model.params_ = positive_parameters(**parameters)
+        model.log_likelihood_ = float("nan")
+        model.standard_errors_ = dict.fromkeys(model.params_, float("nan"))
+        model.covariance_ = np.zeros((len(model.params_), len(model.params_)))
+        model.status_ = "given"
+        return model
+
+    def _take(self, found: Maximum, scale: Floats) -> None:
+        """Hold a maximum; ``scale`` turns each parameter into natural units."""
+        estimates = np.exp(found.theta) * scale
+        self.params_ = dict(zip(self._NAMES, (estimates + self._lower()).tolist(), strict=True))
+        self.standard_errors_ = dict(zip(self._NAMES, (estimates * found.deviations).tolist(), strict=True))
+        self.covariance_ = found.covariance
+
+    def drawn(self, draws: int, seed: int = 0) -> list[Self]:
+        """Return models with parameters drawn from the distribution of the estimates: what the data leave open.
+
+        The logarithms of the parameters are normal around the estimates with covariance ``covariance_``.
+
+        Parameters
+        ----------
+        draws : int
+            Number of models.
+        seed : int
+            Not negative.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has neither been fitted nor been given parameters.
+        """
+        centre = np.log(np.array(self._values()) - self._lower())
+        values, vectors = np.linalg.eigh(self.covariance_)
+        normal = np.random.default_rng([seed, draws]).standard_normal((draws, len(centre)))
+        thetas = centre + np.einsum("ij,kj->ik", normal * np.sqrt(np.maximum(values, 0.0)), vectors)
+        # Parameters beyond stay countable.
+        limit = np.abs(centre) + LOG_SCALE_BOUND
+        return [self._like(np.exp(np.clip(theta, -limit, limit)) + self._lower()) for theta in thetas]
+
+    def _like(self, values: Floats) -> Self:
+        """Return a model of this kind with other parameters."""
+        return self._given(**dict(zip(self._NAMES, values.tolist(), strict=True)))
+
+    def _lower(self) -> Floats:
+        return np.array([self._LIMITS.get(name, 0.0) for name in self._NAMES])
+
+    def _values(self) -> tuple[float, ...]:
+        try:
+            return tuple(self.params_.values())
+        except AttributeError:
+            name = type(self).__name__
+            raise RuntimeError(
+                f"This {name} has no parameters yet: call fit(...) or {name}.from_params(...)."
+            ) from None
 
 
 def with_prior(objective: Objective, centre: Floats, total_weight: float) -> Objective:

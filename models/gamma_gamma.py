@@ -12,7 +12,8 @@ with B the beta function,
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +23,7 @@ from models.btyd import (
     LOG_SCALE_BOUND,
     LOG_SHAPE_BOUND,
     MIN_REPEATERS,
+    Estimator,
     Floats,
     Maximum,
     Objective,
@@ -30,7 +32,6 @@ from models.btyd import (
     counts,
     group_weighted,
     maximise,
-    positive_parameters,
     require,
     require_same_length,
     with_prior,
@@ -59,18 +60,15 @@ class SpendParameters(NamedTuple):
     v: float
 
 
-class GammaGamma:
+class GammaGamma(Estimator):
     """Gamma-Gamma model of the mean value of a customer's purchases.
 
     Attributes
     ----------
     params_ : dict of str to float
         ``p, q, v``; v in the unit of money. q exceeds 1 by construction, so every expectation exists.
-    log_likelihood_ : float
-        Total log-likelihood at ``params_`` in natural units; NaN if the parameters were given.
-    standard_errors_ : dict of str to float
-        From the inverse Hessian; NaN where it is singular (a maximum at the edge) or the parameters were
-        given.
+    log_likelihood_, standard_errors_, covariance_
+        See :class:`models.btyd.Estimator`; ``covariance_`` is that of log p, log (q - 1) and log v.
     status_ : str
         ``ok``: a maximum inside the parameter space, certified by its gradient.
         ``boundary_constant_spend``: p is above 1,000, customers always spend the same.
@@ -95,10 +93,8 @@ class GammaGamma:
     [24.66, 35.22]
     """
 
-    params_: dict[str, float]
-    log_likelihood_: float
-    standard_errors_: dict[str, float]
-    status_: str
+    _NAMES = SpendParameters._fields
+    _LIMITS: ClassVar[Mapping[str, float]] = {"q": 1.0}
 
     @classmethod
     def from_params(cls, *, p: float, q: float, v: float) -> Self:
@@ -114,13 +110,9 @@ class GammaGamma:
         ValueError
             If a parameter is not positive and finite, or q does not exceed 1 (no mean would exist).
         """
-        model = cls()
-        model.params_ = positive_parameters(p=p, q=q, v=v)
+        model = cls._given(p=p, q=q, v=v)
         if not q > 1:
             raise ValueError(f"q must exceed 1, not {q!r}: the expected spend would be infinite.")
-        model.log_likelihood_ = float("nan")
-        model.standard_errors_ = dict.fromkeys(model.params_, float("nan"))
-        model.status_ = "given"
         return model
 
     def fit(self, frequency: ArrayLike, monetary_value: ArrayLike, weights: ArrayLike | None = None) -> Self:
@@ -158,10 +150,7 @@ class GammaGamma:
         sparse = float(np.sum(weight)) < MIN_REPEATERS
 
         found = _maximise(x, mean / unit, weight, sparse)
-        p, excess, v = np.exp(found.theta).tolist()
-        self.params_ = SpendParameters(p, 1 + excess, v * unit)._asdict()
-        errors = np.array([p, excess, v * unit]) * found.deviations
-        self.standard_errors_ = dict(zip(self.params_, errors.tolist(), strict=True))
+        self._take(found, np.array([1.0, 1.0, unit]))
         self.log_likelihood_ = float(np.sum(weight * _log_density(self.parameters(), x, mean)))
         self.status_ = "too_few_repeaters" if sparse else _status(self.parameters(), found)
         return self
@@ -204,12 +193,7 @@ class GammaGamma:
         RuntimeError
             If the model has neither been fitted nor been given parameters.
         """
-        try:
-            return SpendParameters(**self.params_)
-        except AttributeError:
-            raise RuntimeError(
-                "This GammaGamma has no parameters yet: call fit(...) or GammaGamma.from_params(...)."
-            ) from None
+        return SpendParameters(*self._values())
 
 
 def _spend_histories(frequency: ArrayLike, monetary_value: ArrayLike) -> tuple[Floats, Floats]:

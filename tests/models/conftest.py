@@ -67,6 +67,46 @@ def simulate_cohort(
     return frequency, recency, age
 
 
+def simulate_pareto_cohort(
+    random: np.random.Generator, customers: int, *, r: float, alpha: float, s: float, beta: float
+) -> tuple[Floats, Floats, Floats]:
+    """Return frequency, recency and T of customers who may leave at any moment, seen for 20 to 80 units."""
+    age = random.uniform(20, 80, customers)
+    rate, death = random.gamma(r, 1 / alpha, customers), random.exponential(1 / random.gamma(s, 1 / beta, customers))
+    frequency, recency = simulate_lives(random, rate, np.zeros(customers), np.minimum(age, death), flip_at_start=False)
+    return frequency, recency, age
+
+
+def simulate_regular_cohort(
+    random: np.random.Generator, customers: int, *, k: int, r: float, alpha: float, a: float, b: float
+) -> tuple[Floats, Floats, Floats, float]:
+    """Return frequency, recency and T of customers with Erlang-k gaps, and the sum of the logarithms of the gaps."""
+    age, rate = random.uniform(20, 80, customers), random.gamma(r, 1 / alpha, customers)
+    leaving = random.beta(a, b, customers)
+    frequency, last, log_gaps = np.zeros(customers), np.zeros(customers), 0.0
+    alive = random.random(customers) >= leaving
+    while alive.any():
+        gap = random.gamma(k, 1 / rate)
+        alive &= last + gap <= age
+        log_gaps += float(np.sum(np.log(gap[alive])))
+        frequency[alive] += 1
+        last[alive] += gap[alive]
+        alive &= random.random(customers) >= leaving
+    return frequency, last, age, log_gaps
+
+
+@pytest.fixture(scope="session")
+def regular_cohort() -> Callable[..., tuple[Floats, Floats, Floats, float]]:
+    """:func:`simulate_regular_cohort`."""
+    return simulate_regular_cohort
+
+
+@pytest.fixture(scope="session")
+def pareto_cohort() -> Callable[..., tuple[Floats, Floats, Floats]]:
+    """:func:`simulate_pareto_cohort`."""
+    return simulate_pareto_cohort
+
+
 @pytest.fixture(scope="session")
 def live() -> Callable[..., tuple[Floats, Floats]]:
     """:func:`simulate_lives`."""

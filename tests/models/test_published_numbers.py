@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD
+from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD, ParetoNBD
 
 if TYPE_CHECKING:
     from tests.models.conftest import Customers
@@ -37,6 +37,11 @@ def bg(cdnow: Customers) -> BetaGeoNBD:
 @pytest.fixture(scope="module")
 def mbg(cdnow: Customers) -> ModifiedBetaGeoNBD:
     return ModifiedBetaGeoNBD().fit(cdnow.frequency, cdnow.recency, cdnow.T)
+
+
+@pytest.fixture(scope="module")
+def pareto(cdnow: Customers) -> ParetoNBD:
+    return ParetoNBD().fit(cdnow.frequency, cdnow.recency, cdnow.T)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +86,24 @@ def test_mbg_nbd_fit_on_cdnow(mbg: ModifiedBetaGeoNBD) -> None:
     assert mbg.params_ == pytest.approx(CDNOW_MBG, abs=5e-4)
     assert mbg.log_likelihood_ == pytest.approx(-9582.1357, abs=1e-3)
     assert mbg.status_ == "ok"
+
+
+def test_pareto_nbd_fit_on_cdnow(pareto: ParetoNBD) -> None:
+    # [FHL] table 2: .553, 10.578, .606, 11.669, -9595.0; [CLVT]: 0.55315, 10.57633, 0.60625, 11.6715, -9594.976.
+    expected = {"r": 0.553278, "alpha": 10.577688, "s": 0.60623, "beta": 11.668399}
+    assert pareto.params_ == pytest.approx(expected, abs=5e-4)
+    assert pareto.log_likelihood_ == pytest.approx(-9594.9762, abs=1e-3)
+    assert pareto.status_ == "ok"
+    # [CLVT].
+    errors = {"r": 0.0476264, "alpha": 0.8427222, "s": 0.1872594, "beta": 6.2105448}
+    assert pareto.standard_errors_ == pytest.approx(errors, rel=2e-4)
+
+
+def test_pareto_nbd_customer_with_many_purchases() -> None:
+    # [BTYD]: 25.46 and .9979.
+    model = ParetoNBD.from_params(r=0.5534, alpha=10.5802, s=0.6061, beta=11.6562)
+    assert model.expected_purchases(52, 26, 30.86, 31) == pytest.approx([25.4549], abs=5e-5)
+    assert model.probability_alive(26, 30.86, 31) == pytest.approx([0.9979178], abs=1e-7)
 
 
 def test_gamma_gamma_fit_on_cdnow(gg: GammaGamma) -> None:
@@ -152,8 +175,15 @@ def test_gamma_gamma_conditional_means_of_the_first_ten_customers(cdnow: Custome
     assert spend == pytest.approx(published, abs=0.1)
 
 
-@pytest.mark.parametrize("model", [BetaGeoNBD.from_params(**CDNOW_BG), ModifiedBetaGeoNBD.from_params(**CDNOW_MBG)])
-def test_frequent_buyers_over_two_years_stay_finite(model: BetaGeoNBD) -> None:
+@pytest.mark.parametrize(
+    "model",
+    [
+        BetaGeoNBD.from_params(**CDNOW_BG),
+        ModifiedBetaGeoNBD.from_params(**CDNOW_MBG),
+        ParetoNBD.from_params(r=0.5143, alpha=2.8845, s=0.2856, beta=14.1087),
+    ],
+)
+def test_frequent_buyers_over_two_years_stay_finite(model: BetaGeoNBD | ModifiedBetaGeoNBD | ParetoNBD) -> None:
     # [CLVT]: histories that once gave NaN there.
     x, last = [221, 254, 161, 204], [103.42857, 97.14286, 94.71429, 98.57143]
     age = [103.57143, 97.28571, 98.0, 99.42857]
@@ -205,6 +235,19 @@ def test_mbg_nbd_on_the_hold_out_of_cdnow(mbg: ModifiedBetaGeoNBD, cdnow: Custom
     assert auc(any_purchase, active) == pytest.approx(0.7601, abs=1e-4)
     assert np.mean((any_purchase - (active > 0)) ** 2) == pytest.approx(0.1614, abs=1e-4)
     assert auc(mbg.probability_alive(*states), active) == pytest.approx(0.6866, abs=1e-4)
+
+
+def test_pareto_nbd_on_the_hold_out_of_cdnow(pareto: ParetoNBD, cdnow: Customers) -> None:
+    states = (cdnow.frequency, cdnow.recency, cdnow.T)
+    expected, active = pareto.expected_purchases(39, *states), cdnow.future_purchases
+    assert expected.sum() == pytest.approx(1665.5, abs=0.1)
+    assert np.abs(expected - active).mean() == pytest.approx(0.7545, abs=1e-4)
+    assert np.sqrt(np.mean((expected - active) ** 2)) == pytest.approx(1.6028, abs=1e-3)
+    assert np.corrcoef(expected, active)[0, 1] == pytest.approx(0.6302, abs=1e-4)
+    assert auc(expected, active) == pytest.approx(0.7787, abs=1e-4)
+    assert auc(pareto.probability_alive(*states), active) == pytest.approx(0.7262, abs=1e-4)
+    by_frequency = [expected[np.minimum(cdnow.frequency, 7) == x].mean() for x in range(8)]
+    assert by_frequency == pytest.approx([0.138, 0.599, 1.196, 1.714, 2.398, 2.907, 3.819, 6.403], abs=6e-4)
 
 
 def test_predicted_spend_on_the_hold_out_of_cdnow(bg: BetaGeoNBD, gg: GammaGamma, cdnow: Customers) -> None:
