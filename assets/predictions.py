@@ -38,6 +38,7 @@ __all__ = [
 
 _DESCRIPTIONS = {
     "btyd_states": "What the churn model says of each distinct purchase history.",
+    "btyd_horizons": "Orders and spend expected of each distinct purchase history within each horizon.",
     "spend_model": "The parameters of the spend model, from which SQL computes each customer's expected spend.",
     "model_fits": "Parameters, standard errors, likelihood and status of every fitted model.",
     "churn_scores": "The probability that each buyer buys nothing within the horizon, and what it rests on.",
@@ -204,6 +205,7 @@ def predict(
     )
     key = {name: states[name] for name in ("frequency", "recency_days", "age_days")}
     replace_table_from_numpy(con, "predictions", "btyd_states", key | scores.columns)
+    _write_horizons(con, key, scores)
     replace_table(
         con,
         "predictions",
@@ -218,6 +220,23 @@ def predict(
     ]
     replace_table(con, "predictions", "model_fits", _FIT_COLUMNS, rows)
     return scores, states["customers"]
+
+
+def _write_horizons(con: "duckdb.DuckDBPyConnection", key: "dict[str, NDArray[Any]]", scores: "Scores") -> None:
+    """Write a row per history and horizon."""
+    import numpy as np
+
+    value = scores.value
+    width = len(value.horizons)
+    columns = {name: np.repeat(column, width) for name, column in key.items()}
+    columns |= {
+        "horizon_days": np.tile(np.array(value.horizons, dtype=np.int32), len(value.expected_orders)),
+        "expected_orders": value.expected_orders.ravel(),
+        "discounted_orders": value.discounted_orders.ravel(),
+        "discounted_spend_ratio_low": value.spend_ratio_low.ravel(),
+        "discounted_spend_ratio_high": value.spend_ratio_high.ravel(),
+    }
+    replace_table_from_numpy(con, "predictions", "btyd_horizons", columns)
 
 
 def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "ChurnResult":
@@ -523,13 +542,15 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
             counts = {
                 name: con.execute(f"select count(*) from predictions.{name}").fetchall()[0][0] for name in CHURN_TABLES
             }
+            horizons = scores.value.expected_orders.size
             # All that Dagster is told of below: the states, the spend model, the fits and the tables of churn.
-            done["count"] = len(customers) + 1 + rows + sum(counts.values())
+            done["count"] = len(customers) + horizons + 1 + rows + sum(counts.values())
         metadata: dict[str, dict[str, Any]] = {
             "btyd_states": {
                 "dagster/row_count": len(customers),
                 "customers": int(customers.sum()),
             },
+            "btyd_horizons": {"dagster/row_count": horizons},
             "spend_model": {"dagster/row_count": 1, **scores.spend.params_},
             "model_fits": {"dagster/row_count": rows, **{fit.model: fit.status for fit in scores.fits}},
             "churn_scores": {

@@ -173,38 +173,10 @@ def _build(con: duckdb.DuckDBPyConnection, models: list[Model]) -> None:
 
 def _predict(con: duckdb.DuckDBPyConnection, horizon_days: int, discount_rate_year: float) -> None:
     """Write the tables that stand between the two halves of the SQL, as the asset of the predictions does."""
-    from models.scoring import score_states
-    from warehouse.build import replace_table, replace_table_from_numpy
+    from assets.predictions import predict, score_churn
 
-    states = con.execute(
-        "select frequency, recency_days, age_days, customers from core.btyd_states order by all"
-    ).fetchnumpy()
-    spend = con.execute(
-        "select repeat_occasions, monetary_value from core.customer_snapshots where repeat_occasions > 0 order by all"
-    ).fetchnumpy()
-    [(mean_spend,)] = con.execute("select sum(amount) / count(*) from core.customer_occasions").fetchall()
-    scores = score_states(
-        states["frequency"],
-        states["recency_days"],
-        states["age_days"],
-        states["customers"],
-        spend_frequency=spend["repeat_occasions"],
-        spend_value=spend["monetary_value"],
-        mean_spend=float(mean_spend),
-        horizon_days=horizon_days,
-        discount_rate_year=discount_rate_year,
-    )
-    key = {name: states[name] for name in ("frequency", "recency_days", "age_days")}
-    replace_table_from_numpy(con, "predictions", "btyd_states", key | scores.columns)
-    spend_columns = dict.fromkeys("pqv", "double")
-    replace_table(con, "predictions", "spend_model", spend_columns, [[scores.spend.params_[name] for name in "pqv"]])
-    types = {"model": "varchar", "parameter": "varchar", "value": "double", "standard_error": "double"}
-    rows = [
-        (fit.model, name, value, fit.standard_errors[name], fit.log_likelihood, fit.status)
-        for fit in scores.fits
-        for name, value in fit.parameters.items()
-    ]
-    replace_table(con, "predictions", "model_fits", types | {"log_likelihood": "double", "status": "varchar"}, rows)
+    predict(con, horizon_days=horizon_days, discount_rate_year=discount_rate_year)
+    score_churn(con, horizon_days=horizon_days)
 
 
 def _differs(con: duckdb.DuckDBPyConnection, mart: str) -> bool:

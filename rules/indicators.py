@@ -431,6 +431,13 @@ COUNTED: Final = (
         edge_cases="Empty where nothing was fitted.",
     ),
     Indicator(
+        name="clv_predicted", tables=("customer_clv_horizons",), grain=_ASKED, unit=_CURRENCY, zh="各期限预测价值",
+        en="Predicted value by horizon",
+        sentence="Margin expected within the horizon, discounted to the reporting day.",
+        formula="expected orders within the horizon, discounted, × expected margin of an order",
+        edge_cases="Horizons hold each other: ask for one.",
+    ),
+    Indicator(
         name="auc", tables=("model_quality",), grain=_ASKED, unit="share", zh="AUC（排序能力）", en="AUC",
         sentence="Chance that one who left was given the higher probability than one who stayed, on past days.",
         formula="share of pairs of a silent and a buying customer that the probability orders rightly, ties half",

@@ -28,6 +28,7 @@ MARTS = {
     "cost_ledger",
     "customer_360",
     "customer_clv",
+    "customer_clv_horizons",
     "customer_costs",
     "customer_id_history",
     "customer_identities",
@@ -90,6 +91,7 @@ CORE = {
     "contacts",
 }
 PREDICTIONS = {
+    "btyd_horizons",
     "btyd_states",
     "churn_reasons",
     "churn_scores",

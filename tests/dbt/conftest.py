@@ -45,6 +45,9 @@ SCORES = dict.fromkeys(("frequency", "recency_days", "age_days"), "integer") | d
     ),
     "double",
 )
+HORIZONS = dict.fromkeys(("frequency", "recency_days", "age_days", "horizon_days"), "integer") | dict.fromkeys(
+    ("expected_orders", "discounted_orders", "discounted_spend_ratio_low", "discounted_spend_ratio_high"), "double"
+)
 FITS = {"model": "varchar", "parameter": "varchar", "status": "varchar"} | dict.fromkeys(
     ("value", "standard_error", "log_likelihood"), "double"
 )
@@ -106,6 +109,7 @@ def prepare(home: Path) -> Path:
         replace_table(con, "run", "manual_tags", MANUAL_TAGS, [])
         replace_table(con, "identity", "components", COMPONENT_COLUMNS, [])
         replace_table(con, "predictions", "btyd_states", SCORES | {"prediction_status": "varchar"}, [])
+        replace_table(con, "predictions", "btyd_horizons", HORIZONS, [])
         replace_table(con, "predictions", "spend_model", dict.fromkeys("pqv", "double"), [(6.0, 4.0, 15.0)])
         replace_table(con, "predictions", "model_fits", FITS, [])
         for table, columns in CHURN_TABLES.items():
