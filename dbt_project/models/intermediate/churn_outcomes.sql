@@ -32,7 +32,7 @@ final as (
     cross join learned
     left join occasions
         on snapshots.customer_id = occasions.customer_id
-        and occasions.occasion_on > snapshots.as_of
+        and snapshots.as_of < occasions.occasion_on
     group by snapshots.as_of, snapshots.customer_id
 )
 
