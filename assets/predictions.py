@@ -263,9 +263,9 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
     past = sorted({day for day, is_tonight in days if not is_tonight and day < as_of}, reverse=True)
     distances = tuple((as_of - day).days for day in past)
     plan = Plan(distances[0] if distances else horizon_days, distances)
-    tonight = _origin(con, as_of)
+    tonight, codes = _origin(con, as_of)
     share = READ_CUSTOMERS / max(len(tonight.customer), READ_CUSTOMERS)
-    origins = [_origin(con, day, share, has_outcome=True) for day in past]
+    origins = [_origin(con, day, share, has_outcome=True)[0] for day in past]
     busy = con.execute(
         "select occasion_on - date '1970-01-01' as day, count(*) as occasions "
         "from core.customer_occasions group by occasion_on order by day"
@@ -280,7 +280,6 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
 
     names = [(code, *words) for code, words in STATUS_REASONS.items()]
     replace_table(con, "predictions", "reason_words", dict.fromkeys(("code", "zh", "en"), "varchar"), names)
-    codes = tonight.customer.view(np.uint64) ^ np.uint64(_SIGN)
     replace_table_from_numpy(
         con,
         "predictions",
@@ -359,8 +358,6 @@ def _judged(
     )
 
 
-#: Turns the order of unsigned into that of signed numbers of 64 bits.
-_SIGN = 1 << 63
 _SCORES = """
     create or replace table predictions.churn_scores as
     select
@@ -398,8 +395,10 @@ _REASONS = """
 """
 
 
-def _origin(con: "duckdb.DuckDBPyConnection", day: date, share: float = 1.0, *, has_outcome: bool = False) -> "Origin":
-    """Read what was known of the buyers on a day; of a share of them, the same on every day."""
+def _origin(
+    con: "duckdb.DuckDBPyConnection", day: date, share: float = 1.0, *, has_outcome: bool = False
+) -> "tuple[Origin, NDArray[np.uint64]]":
+    """Read what was known of the buyers on a day; of a share of them, the same on every day. With it go their ids."""
     import numpy as np
 
     from models.churn import Origin
@@ -415,14 +414,17 @@ def _origin(con: "duckdb.DuckDBPyConnection", day: date, share: float = 1.0, *, 
     def floats(name: str) -> "NDArray[np.float64]":
         return np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
 
-    return Origin(
+    ids = np.asarray(found["customer"], dtype=np.uint64)
+    origin = Origin(
         day=(day - date(1970, 1, 1)).days,
-        customer=(np.asarray(found["customer"], dtype=np.uint64) ^ np.uint64(_SIGN)).view(np.int64),
+        # Signed numbers have a bit less; 63 tell customers apart as well.
+        customer=(ids >> np.uint64(1)).astype(np.int64),
         **{name: floats(name) for name in _OWN},
         features={name: floats(name) for name in FEATURES},
         next_purchase=floats("next_purchase") if has_outcome else None,
         purchases_after=floats("purchases_after") if has_outcome else None,
     )
+    return origin, ids
 
 
 def _write_reasons(
