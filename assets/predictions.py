@@ -1,11 +1,12 @@
-"""Between the two table steps: fit the models, score every distinct state.
+"""Between the two table steps: fit the models, score every distinct state, and every buyer's chance of leaving.
 
-Belongs here: reading states, writing scores, showing how they are distributed. Does not belong here:
-statistics, or a customer.
+Belongs here: reading states and past days, writing scores, showing how they are distributed. Does not belong here:
+statistics, or which scores may be published (``expectations``).
 """
 
 import base64
 from collections.abc import Iterator
+from datetime import date, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +18,34 @@ from warehouse.build import replace_table, replace_table_from_numpy
 if TYPE_CHECKING:
     import duckdb
     import numpy as np
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from expectations import GateResult, Limits
+    from models.churn import ChurnResult, Origin
     from models.scoring import Scores
 
-__all__ = ["predict", "prediction_assets"]
+__all__ = [
+    "CHURN_TABLES",
+    "FEATURES",
+    "PREVIOUS_SCORES",
+    "SCORE_FACTS",
+    "keep_previous_scores",
+    "predict",
+    "prediction_assets",
+    "score_churn",
+]
 
 _DESCRIPTIONS = {
     "btyd_states": "What the churn model says of each distinct purchase history.",
+    "btyd_horizons": "Orders and spend expected of each distinct purchase history within each horizon.",
     "spend_model": "The parameters of the spend model, from which SQL computes each customer's expected spend.",
     "model_fits": "Parameters, standard errors, likelihood and status of every fitted model.",
+    "churn_scores": "The probability that each buyer buys nothing within the horizon, and what it rests on.",
+    "score_facts": "Of which model, from which day, for which horizon and how good these scores are.",
+    "churn_reasons": "What speaks for and against the scores of those who look likelier to leave than most.",
+    "model_quality": "What every candidate would have said on past days, measured against what happened.",
+    "model_deciles": "The same in tenths of the customers, for the champion and the rule about silence.",
 }
 _FIT_COLUMNS = {
     "model": "varchar",
@@ -35,6 +54,112 @@ _FIT_COLUMNS = {
     "standard_error": "double",
     "log_likelihood": "double",
     "status": "varchar",
+}
+
+
+#: What trees may learn from, beside the purchases themselves: columns of core.customer_snapshots. Who somebody is (age,
+#: gender, place) is not among them.
+FEATURES = (
+    *("orders_365d", "orders_90d", "orders_prior_90d", "refunds_90d", "active_days_30d", "active_days_90d"),
+    *("own_gap_days", "threshold_days", "monetary_value", "aov_365d"),
+    *("net_revenue", "net_revenue_365d", "net_revenue_90d", "net_revenue_prior_90d", "refund_amount", "gross_margin"),
+    *("costs_total", "days_since_created", "days_since_login", "logins_30d", "logins_prior_90d_monthly"),
+    *("feature_events_30d", "feature_events_prior_90d_monthly", "features_used_30d", "features_used_prior_90d"),
+    *("usage_seconds_30d", "usage_seconds_prior_90d_monthly", "tickets_30d", "tickets_prior_90d_monthly"),
+    *("complaints_90d", "days_since_complaint", "open_tickets", "open_repeat_tickets"),
+    *("nps_latest", "nps_age_days", "csat_latest", "csat_age_days", "interactions_90d", "days_since_contact"),
+    *("touches_90d", "touch_responses_90d", "opted_out_channels", "points_balance", "points_expiring_30d"),
+    *("has_contract", "mrr", "days_to_renewal", "is_paused", "champion_left"),
+)
+#: Buyers of past days that are read at most; learning takes fewer.
+READ_CUSTOMERS = 100_000
+#: Reasons cost up to a millisecond each: of those likelier to leave than most, the likeliest this many get them.
+EXPLAINED_CUSTOMERS = 20_000
+#: A silence longer than this is no news; whoever is silent longer belongs to no list of alerts.
+EXPLAINED_SILENCE_DAYS = 365
+_OWN = {
+    "frequency": "repeat_occasions",
+    "recency": "repeat_recency_days",
+    "age": "age_days",
+    "cadence": "personal_gap_days",
+    "yearly": "case when is_annual_buyer then own_gap_days end",
+}
+#: Ids are 16 hexadecimal digits: their order as numbers is their order as text.
+_BUYERS = """
+    select
+        cast('0x' || snapshots.customer_id as ubigint) as customer,
+        {columns},
+        cast(outcomes.next_purchase_on - snapshots.as_of as double) as next_purchase,
+        cast(outcomes.purchases_after as double) as purchases_after
+    from core.customer_snapshots as snapshots
+    left join core.churn_outcomes as outcomes
+        on snapshots.as_of = outcomes.as_of and snapshots.customer_id = outcomes.customer_id
+    where snapshots.as_of = ? and snapshots.occasions > 0 and snapshots.customer_id <= ?
+    order by customer
+"""
+_DAYS = """
+    select cast(as_of as date), purpose = 'tonight'
+    from run.as_of_dates
+    where purpose in ('tonight', 'training')
+    order by 1 desc
+"""
+SCORE_FACTS = {"fact": "varchar", "subject": "varchar", "known_on": "date", "value": "double"}
+#: What was published of the scores of an earlier night: what may stay instead of tonight's.
+PREVIOUS_SCORES = {
+    "customer_id": "varchar",
+    "churn_probability": "double",
+    "horizon_days": "integer",
+    "score_status": "varchar",
+    "score_reason_zh": "varchar",
+    "score_reason_en": "varchar",
+    "model": "varchar",
+    "scored_on": "date",
+}
+#: Columns that dbt reads, as SQL types: what :func:`score_churn` leaves behind.
+CHURN_TABLES = {
+    "churn_scores": {
+        "customer_id": "varchar",
+        "churn_probability": "double",
+        "horizon_days": "integer",
+        "prediction_status": "varchar",
+        "reason_zh": "varchar",
+        "reason_en": "varchar",
+        "model": "varchar",
+        "scored_on": "date",
+    },
+    "score_facts": SCORE_FACTS,
+    "churn_reasons": {
+        "customer_id": "varchar",
+        "feature": "varchar",
+        "value": "double",
+        "contribution": "double",
+        "base": "double",
+        "margin": "double",
+    },
+    "model_quality": {
+        "origin_on": "date",
+        "model": "varchar",
+        "metric": "varchar",
+        "value": "double",
+        "low": "double",
+        "high": "double",
+        "customers": "bigint",
+        "events": "bigint",
+        "learned_horizon_days": "integer",
+        "is_champion": "boolean",
+    },
+    "model_deciles": {
+        "origin_on": "date",
+        "model": "varchar",
+        "decile": "integer",
+        "customers": "bigint",
+        "events": "bigint",
+        "probability": "double",
+        "rate": "double",
+        "lift": "double",
+        "capture": "double",
+        "is_champion": "boolean",
+    },
 }
 
 
@@ -80,6 +205,7 @@ def predict(
     )
     key = {name: states[name] for name in ("frequency", "recency_days", "age_days")}
     replace_table_from_numpy(con, "predictions", "btyd_states", key | scores.columns)
+    _write_horizons(con, key, scores)
     replace_table(
         con,
         "predictions",
@@ -96,6 +222,276 @@ def predict(
     return scores, states["customers"]
 
 
+def _write_horizons(con: "duckdb.DuckDBPyConnection", key: "dict[str, NDArray[Any]]", scores: "Scores") -> None:
+    """Write a row per history and horizon."""
+    import numpy as np
+
+    value = scores.value
+    width = len(value.horizons)
+    columns = {name: np.repeat(column, width) for name, column in key.items()}
+    columns |= {
+        "horizon_days": np.tile(np.array(value.horizons, dtype=np.int32), len(value.expected_orders)),
+        "expected_orders": value.expected_orders.ravel(),
+        "discounted_orders": value.discounted_orders.ravel(),
+        "discounted_spend_ratio_low": value.spend_ratio_low.ravel(),
+        "discounted_spend_ratio_high": value.spend_ratio_high.ravel(),
+    }
+    replace_table_from_numpy(con, "predictions", "btyd_horizons", columns)
+
+
+def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "ChurnResult":
+    """Learn who leaves on the past days of the build file, and write what that says of tonight's buyers.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        The build file, with the snapshots of tonight and of the days learned from.
+    horizon_days : int
+        Days ahead that the probability speaks of.
+
+    Returns
+    -------
+    ChurnResult
+        What was learned; the tables of :data:`CHURN_TABLES` are written.
+    """
+    import numpy as np
+
+    from models.churn import STATUS_REASONS, Activity, Plan, learn
+
+    days = con.execute(_DAYS).fetchall()
+    as_of = next(day for day, is_tonight in days if is_tonight)
+    past = sorted({day for day, is_tonight in days if not is_tonight and day < as_of}, reverse=True)
+    distances = tuple((as_of - day).days for day in past)
+    plan = Plan(distances[0] if distances else horizon_days, distances)
+    tonight, codes = _origin(con, as_of)
+    share = READ_CUSTOMERS / max(len(tonight.customer), READ_CUSTOMERS)
+    origins = [_origin(con, day, share, has_outcome=True)[0] for day in past]
+    busy = con.execute(
+        "select occasion_on - date '1970-01-01' as day, count(*) as occasions "
+        "from core.customer_occasions group by occasion_on order by day"
+    ).fetchnumpy()
+    activity = None
+    if busy["day"].size:
+        first = int(busy["day"][0])
+        occasions = np.zeros(tonight.day - first + 1)
+        occasions[busy["day"] - first] = busy["occasions"]
+        activity = Activity(first, occasions)
+    result = learn(origins, tonight, horizon_days=horizon_days, plan=plan, activity=activity)
+
+    names = [(code, *words) for code, words in STATUS_REASONS.items()]
+    replace_table(con, "predictions", "reason_words", dict.fromkeys(("code", "zh", "en"), "varchar"), names)
+    replace_table_from_numpy(
+        con,
+        "predictions",
+        "scored",
+        {
+            "customer": codes,
+            "churn_probability": result.probability,
+            "horizon_days": result.horizon,
+            "prediction_status": result.status,
+            "reason": result.reason,
+        },
+    )
+    con.execute(_SCORES, [result.champion, as_of])
+    skill = _skill(result, result.champion)
+    _write_facts(con, result.champion, as_of, horizon_days, skill)
+    _write_reasons(con, tonight, codes, result)
+    _write_quality(con, result)
+    for name in ("reason_words", "scored", "explained"):
+        con.execute(f"drop table predictions.{name}")
+    return result
+
+
+def keep_previous_scores(con: "duckdb.DuckDBPyConnection") -> None:
+    """Put the scores of the last release in the place of tonight's, where it has any.
+
+    Who has none there, because the first purchase is younger, keeps tonight's. Reasons of scores that are not
+    published are none: the table of them is emptied.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        The build file, after :func:`score_churn`; ``run.previous_churn_scores`` and ``run.previous_score_facts`` have
+        what was published.
+    """
+    con.execute(_KEPT_SCORES)
+    con.execute("delete from predictions.churn_reasons")
+    con.execute("create or replace table predictions.score_facts as select * from run.previous_score_facts")
+
+
+def _write_facts(
+    con: "duckdb.DuckDBPyConnection", model: str, scored_on: date, horizon_days: int, skill: float | None
+) -> None:
+    facts = [("score_horizon_days", model, scored_on, float(horizon_days))]
+    if skill is not None:
+        facts.append(("score_skill", model, scored_on, skill))
+    replace_table(con, "predictions", "score_facts", SCORE_FACTS, facts)
+
+
+def _skill(result: "ChurnResult", candidate: str) -> float | None:
+    """1 − Brier score ÷ that of the mean alone, over all past days; None where nothing was tested."""
+    for row in result.quality:
+        if row.origin < 0 and (row.candidate, row.metric) == (candidate, "brier"):
+            rate = row.events / row.customers
+            return 1 - row.value / (rate * (1 - rate)) if 0 < rate < 1 else None
+    return None
+
+
+def _judged(
+    con: "duckdb.DuckDBPyConnection", churn: "ChurnResult", horizon_days: int, limits: "Limits"
+) -> "GateResult":
+    """Compare tonight's scores with the rule about silence, and with those of the last release."""
+    from expectations import score_gate
+    from models.backtest import BASELINE
+
+    # Scores of another horizon are easier or harder to get right.
+    previous = con.execute(
+        "select skill.value from run.previous_score_facts as skill, run.previous_score_facts as horizon "
+        "where skill.fact = 'score_skill' and horizon.fact = 'score_horizon_days' and horizon.value = ?",
+        [horizon_days],
+    ).fetchall()
+    return score_gate(
+        _skill(churn, churn.champion),
+        rule_skill=_skill(churn, BASELINE),
+        previous_skill=previous[0][0] if previous else None,
+        limits=limits,
+    )
+
+
+_SCORES = """
+    create or replace table predictions.churn_scores as
+    select
+        printf('%016x', scored.customer) as customer_id,
+        scored.churn_probability,
+        cast(scored.horizon_days as integer) as horizon_days,
+        scored.prediction_status,
+        reason_words.zh as reason_zh,
+        reason_words.en as reason_en,
+        cast(? as varchar) as model,
+        cast(? as date) as scored_on
+    from predictions.scored
+    left join predictions.reason_words
+        on scored.reason = reason_words.code
+"""
+_KEPT_SCORES = """
+    create or replace table predictions.churn_scores as
+    select
+        tonight.customer_id,
+        coalesce(previous.churn_probability, tonight.churn_probability) as churn_probability,
+        coalesce(previous.horizon_days, tonight.horizon_days) as horizon_days,
+        coalesce(previous.score_status, tonight.prediction_status) as prediction_status,
+        coalesce(previous.score_reason_zh, tonight.reason_zh) as reason_zh,
+        coalesce(previous.score_reason_en, tonight.reason_en) as reason_en,
+        coalesce(previous.model, tonight.model) as model,
+        coalesce(previous.scored_on, tonight.scored_on) as scored_on
+    from predictions.churn_scores as tonight
+    left join run.previous_churn_scores as previous
+        on tonight.customer_id = previous.customer_id
+"""
+_REASONS = """
+    create or replace table predictions.churn_reasons as
+    select printf('%016x', customer) as customer_id, feature, value, contribution, base, margin
+    from predictions.explained
+"""
+
+
+def _origin(
+    con: "duckdb.DuckDBPyConnection", day: date, share: float = 1.0, *, has_outcome: bool = False
+) -> "tuple[Origin, NDArray[np.uint64]]":
+    """Read what was known of the buyers on a day; of a share of them, the same on every day. With it go their ids."""
+    import numpy as np
+
+    from models.churn import Origin
+
+    columns = ",\n".join(
+        f"cast({sql} as double) as {name}"
+        for name, sql in (_OWN | {name: f"snapshots.{name}" for name in FEATURES}).items()
+    )
+    # Ids are hashes: those up to a bound are a sample drawn by nothing that a customer does.
+    bound = f"{min(int(share * 2**64), 2**64 - 1):016x}"
+    found = con.execute(_BUYERS.format(columns=columns), [day, bound]).fetchnumpy()
+
+    def floats(name: str) -> "NDArray[np.float64]":
+        return np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
+
+    ids = np.asarray(found["customer"], dtype=np.uint64)
+    origin = Origin(
+        day=(day - date(1970, 1, 1)).days,
+        # Signed numbers have a bit less; 63 tell customers apart as well.
+        customer=(ids >> np.uint64(1)).astype(np.int64),
+        **{name: floats(name) for name in _OWN},
+        features={name: floats(name) for name in FEATURES},
+        next_purchase=floats("next_purchase") if has_outcome else None,
+        purchases_after=floats("purchases_after") if has_outcome else None,
+    )
+    return origin, ids
+
+
+def _write_reasons(
+    con: "duckdb.DuckDBPyConnection", tonight: "Origin", codes: "NDArray[np.uint64]", result: "ChurnResult"
+) -> None:
+    """Write the reasons of those who look likelier to leave than most, and have not been silent for too long."""
+    import numpy as np
+
+    silence = tonight.age - tonight.recency
+    # Buyers once a year are judged by their year, not by the model.
+    listed = (result.probability > result.base_rate) & (silence <= EXPLAINED_SILENCE_DAYS)
+    listed &= result.reason != "yearly_buyer"
+    rows = np.flatnonzero(listed)
+    likeliest = np.argsort(-result.probability[rows], kind="stable")[:EXPLAINED_CUSTOMERS]
+    rows = np.sort(rows[likeliest])
+    reasons = result.explain(rows)
+    width = len(reasons.names)
+    columns = {
+        "customer": np.repeat(codes[rows], width),
+        "feature": np.tile(np.array(reasons.names, dtype=np.str_), len(rows)),
+        "value": reasons.values.ravel(),
+        "contribution": reasons.contributions.ravel(),
+        "base": np.full(len(rows) * width, reasons.base),
+        "margin": np.repeat(reasons.margin, width),
+    }
+    replace_table_from_numpy(con, "predictions", "explained", columns)
+    con.execute(_REASONS)
+
+
+def _write_quality(con: "duckdb.DuckDBPyConnection", result: "ChurnResult") -> None:
+    """Write the backtest."""
+
+    def number(value: float) -> float | None:
+        return None if value != value else value
+
+    def day(origin: int) -> date | None:
+        return None if origin < 0 else date(1970, 1, 1) + timedelta(days=origin)
+
+    replace_table(
+        con,
+        "predictions",
+        "model_quality",
+        CHURN_TABLES["model_quality"],
+        [
+            (
+                *(day(row.origin), row.candidate, row.metric, number(row.value), number(row.low), number(row.high)),
+                *(row.customers, row.events, result.learned_horizon, row.candidate == result.champion),
+            )
+            for row in result.quality
+        ],
+    )
+    replace_table(
+        con,
+        "predictions",
+        "model_deciles",
+        CHURN_TABLES["model_deciles"],
+        [
+            (
+                *(day(row.origin), row.candidate, row.decile, row.customers, row.events),
+                *(number(row.probability), number(row.rate), number(row.lift), number(row.capture)),
+                row.candidate == result.champion,
+            )
+            for row in result.deciles
+        ],
+    )
+
+
 def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """Build the asset of the predictions."""
 
@@ -108,6 +504,7 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
                     ["core", "btyd_states"],
                     ["core", "customer_snapshots"],
                     ["core", "customer_occasions"],
+                    ["core", "churn_outcomes"],
                 ],
                 description=text,
                 group_name="predictions",
@@ -116,43 +513,113 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
             )
             for name, text in _DESCRIPTIONS.items()
         ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "score_gate",
+                asset=["predictions", "churn_scores"],
+                description="Churn scores that got worse than the rule, or than the last release, are held back.",
+            )
+        ],
         partitions_def=partitions_def,
         backfill_policy=ONE_RUN_PER_DAY,
         pool=POOL,
     )
-    def predictions(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    def predictions(
+        context: dg.AssetExecutionContext, night: Night
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]
+        from assets.gates import report
+        from expectations import Limits
+
         rules = night.rules
         with step("predictions") as done, night.build() as con:
             scores, customers = predict(
                 con, horizon_days=rules.churn.horizon_days, discount_rate_year=rules.clv.discount_rate_year
             )
+            churn = score_churn(con, horizon_days=rules.churn.horizon_days)
+            verdict = _judged(con, churn, rules.churn.horizon_days, Limits.from_rules(rules.gates))
+            if verdict.warnings:
+                keep_previous_scores(con)
+            check = report(con, verdict)
             rows = sum(len(fit.parameters) for fit in scores.fits)
-            # The states, the spend model and the fits: all that Dagster is told of below.
-            done["count"] = len(customers) + 1 + rows
-        churn = scores.columns["p_no_purchase"]
+            counts = {
+                name: con.execute(f"select count(*) from predictions.{name}").fetchall()[0][0] for name in CHURN_TABLES
+            }
+            horizons = scores.value.expected_orders.size
+            # All that Dagster is told of below: the states, the spend model, the fits and the tables of churn.
+            done["count"] = len(customers) + horizons + 1 + rows + sum(counts.values())
         metadata: dict[str, dict[str, Any]] = {
             "btyd_states": {
-                "dagster/row_count": len(churn),
+                "dagster/row_count": len(customers),
                 "customers": int(customers.sum()),
-                "churn probability": dg.MetadataValue.md(_histogram(churn, customers, rules.churn.horizon_days)),
             },
+            "btyd_horizons": {"dagster/row_count": horizons},
             "spend_model": {"dagster/row_count": 1, **scores.spend.params_},
             "model_fits": {"dagster/row_count": rows, **{fit.model: fit.status for fit in scores.fits}},
+            "churn_scores": {
+                "champion": churn.champion,
+                "learned horizon (days)": churn.learned_horizon,
+                "carried by": churn.carried,
+                "has season": churn.has_season,
+                "churn probability": dg.MetadataValue.md(_histogram(churn.probability, rules.churn.horizon_days)),
+            },
+            "score_facts": {},
+            "churn_reasons": {},
+            "model_quality": {"candidates": dg.MetadataValue.md(_candidates(churn))},
+            "model_deciles": {"calibration": dg.MetadataValue.md(_calibration(churn))},
         }
+        for name, count in counts.items():
+            metadata[name]["dagster/row_count"] = count
         for name, facts in metadata.items():
             yield dg.MaterializeResult(asset_key=["predictions", name], metadata=facts)
+        yield check._replace(check_name="score_gate", asset_key=dg.AssetKey(["predictions", "churn_scores"]))
 
     return predictions
 
 
-def _histogram(probability: "NDArray[Any]", customers: "NDArray[np.integer[Any]]", horizon_days: int) -> str:
+def _histogram(probability: "NDArray[Any]", horizon_days: int) -> str:
     """Draw how many customers have which churn probability, as an image in markdown."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 2.5), layout="constrained")
     axes = figure.subplots()
-    axes.hist(probability, bins=20, range=(0, 1), weights=customers, color="#2f6f9f")
+    axes.hist(probability, bins=20, range=(0, 1), color="#2f6f9f")
     axes.set(xlabel=f"probability of no purchase within {horizon_days} days", ylabel="customers")
+    return _picture(figure, "churn probability")
+
+
+def _calibration(churn: "ChurnResult") -> str:
+    """Draw what was forecast on past days against what happened, a point per tenth of the customers."""
+    from matplotlib.figure import Figure
+
+    if not churn.deciles:
+        return "No past day could be forecast."
+    figure = Figure(figsize=(4, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot((0, 1), (0, 1), color="#999999", linewidth=1)
+    for name in dict.fromkeys(row.candidate for row in churn.deciles):
+        rows = [row for row in churn.deciles if row.candidate == name]
+        axes.plot([row.probability for row in rows], [row.rate for row in rows], "o", label=name)
+    axes.set(xlabel="forecast", ylabel=f"bought nothing within {churn.learned_horizon} days")
+    axes.legend()
+    return _picture(figure, "calibration")
+
+
+def _candidates(churn: "ChurnResult") -> str:
+    """Tell the means of the backtest, the champion first, as a table in markdown."""
+    shown = ("auc", "brier", "ece", "lift")
+    found: dict[str, dict[str, float]] = {}
+    for row in churn.quality:
+        if row.origin < 0:
+            found.setdefault(row.candidate, {})[row.metric] = row.value
+    if not found:
+        return "No past day could be forecast."
+    lines = [" | ".join(("candidate", *shown)), " | ".join("---" for _ in ("", *shown))]
+    for name in sorted(found, key=lambda name: (name != churn.champion, found[name]["brier"])):
+        lines.append(" | ".join((name, *(f"{found[name][metric]:.4f}" for metric in shown))))
+    return "\n".join(lines)
+
+
+def _picture(figure: "Figure", name: str) -> str:
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=80)
-    return f"![churn probability](data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()})"
+    return f"![{name}](data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()})"

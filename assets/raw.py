@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assets.night import MEMORY_LIMIT, ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
+from assets.predictions import PREVIOUS_SCORES, SCORE_FACTS
 from assets.tables import dbt_process
 from rules import Rules, dbt_vars
 from rules.indicators import CATALOGUE_COLUMNS, catalogue_rows
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from sources import LoadResult
 
-__all__ = ["forget_tables_of_others", "latest_day", "load_exports", "raw_assets", "raw_gate_check"]
+__all__ = ["forget_tables_of_others", "latest_day", "load_exports", "raw_assets", "raw_gate_check", "training_days"]
 
 _log = logging.getLogger("keeprate")
 
@@ -154,6 +155,33 @@ def latest_day(night: Night) -> date | None:
     return newest if isinstance(newest, date) else None
 
 
+def training_days(con: "duckdb.DuckDBPyConnection", time_zone: str, horizon_days: int, as_of: date) -> list[date]:
+    """The past days that the churn model of a night learns from, the latest first.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        With the relation ``raw.orders``, whose first order says how long the history is.
+    time_zone : str
+        Of the business.
+    horizon_days : int
+        Days ahead that the model speaks of.
+    as_of : date
+        The day of the night.
+    """
+    from models.churn import origins_for
+
+    first = con.execute(
+        "select min(day) from (select cast(timezone(?, cast(ordered_at as timestamptz)) as date) as day "
+        "from raw.orders where kind is distinct from 'refund') where day <= ?",
+        [time_zone, as_of],
+    ).fetchall()[0][0]
+    if first is None:
+        return []
+    plan = origins_for((as_of - first).days, horizon_days)
+    return [as_of - timedelta(days=days) for days in plan.days_before]
+
+
 def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """Build the asset of the raw layer: one asset key per feed, loaded together."""
     described = {
@@ -175,7 +203,7 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         pool=POOL,
     )
     def raw_feeds(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-        as_of = as_of_of(context)
+        as_of, business = as_of_of(context), night.rules.business
         with step("exports") as done:
             with io_retries():
                 result = load_exports(night)
@@ -189,7 +217,14 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 register_raw(con, {name: FeedFiles(files.columns, files.files) for name, files in result.feeds.items()})
                 write_run_tables(
                     con,
-                    as_of_dates=[(as_of, "tonight"), *((day, "grid") for day in grid_days(night.paths, as_of))],
+                    as_of_dates=[
+                        (as_of, "tonight"),
+                        *((day, "grid") for day in grid_days(night.paths, as_of)),
+                        *(
+                            (day, "training")
+                            for day in training_days(con, business.time_zone, night.rules.churn.horizon_days, as_of)
+                        ),
+                    ],
                     snapshot_as_of=[as_of],
                     list_member_columns=LIST_STATE,
                     previous_list_members=_previous_state(night, as_of, "list_members"),
@@ -200,6 +235,11 @@ def raw_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 for table, columns in IDENTITY_STATE.items():
                     carry_over(con, f"previous_{table}", columns, _previous_state(night, as_of, table))
                 carry_over(con, "previous_customer_tags", TAG_STATE, _previous_state(night, as_of, "customer_tags"))
+                # The file has facts of other kinds, too; only those of the scores say how good these were.
+                facts = _previous_state(night, as_of, "population_facts")
+                carry_over(con, "previous_score_facts", SCORE_FACTS, facts)
+                con.execute("delete from run.previous_score_facts where not starts_with(fact, 'score_')")
+                carry_over(con, "previous_churn_scores", PREVIOUS_SCORES, _previous_state(night, as_of, "churn_risk"))
                 carry_over(con, "published_states", CUSTOMER_STATE, *published_states(night.paths, as_of))
                 replace_table(
                     con,

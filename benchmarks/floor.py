@@ -91,7 +91,6 @@ def main(home: Path, work: Path, *, from_raw: bool = False) -> None:
     with report.stage("imports"):
         import models.scoring
         from assets.identity import find_people
-        from assets.predictions import predict
         from rules import load
         from sources import canonical_feeds
         from warehouse.connection import attached, connect, quote_name
@@ -118,7 +117,7 @@ def main(home: Path, work: Path, *, from_raw: bool = False) -> None:
                     find_people(con, rules.identity.max_records_per_customer)
             if step == "after scores":
                 with report.stage("predictions"):
-                    predict(con, horizon_days=rules.churn.horizon_days, discount_rate_year=rules.clv.discount_rate_year)
+                    _predict(con, rules.churn.horizon_days, rules.clv.discount_rate_year)
             with report.stage(f"tables {step}"):
                 _build(con, [model for model in in_order if model.step == step])
                 con.execute("checkpoint")
@@ -218,6 +217,14 @@ def _build(con: duckdb.DuckDBPyConnection, models: list[Model]) -> None:
         for number, (day,) in enumerate(days):
             sql = model.sql.replace(_DAY, f"cast('{day}' as date)")
             con.execute(f"insert into {table} {sql}" if number else f"create table {table} as {sql}")
+
+
+def _predict(con: duckdb.DuckDBPyConnection, horizon_days: int, discount_rate_year: float) -> None:
+    """Write the tables that stand between the two halves of the SQL, as the asset of the predictions does."""
+    from assets.predictions import predict, score_churn
+
+    predict(con, horizon_days=horizon_days, discount_rate_year=discount_rate_year)
+    score_churn(con, horizon_days=horizon_days)
 
 
 def _differs(con: duckdb.DuckDBPyConnection, mart: str) -> bool:

@@ -1,6 +1,6 @@
 """The gates: what data may be refused for.
 
-What belongs here: the three gates (raw, warehouse, lists), the profile that makes big tables small enough to
+What belongs here: the gates (raw, scores, warehouse, lists), the profile that makes big tables small enough to
 be judged, and the one adapter to Great Expectations. What does not: fixing data, and what SQL must always
 satisfy (keys, relations, reconciliation), which the tests of the tables assert.
 
@@ -13,6 +13,7 @@ from expectations.lists import list_gate, list_rows
 from expectations.marts import warehouse_gate
 from expectations.profile import Metric, Profile, profile
 from expectations.raw import raw_gate
+from expectations.scores import score_gate
 
 __all__ = [
     "RESULT_COLUMNS",
@@ -28,6 +29,7 @@ __all__ = [
     "list_rows",
     "profile",
     "raw_gate",
+    "score_gate",
     "validate",
     "warehouse_gate",
 ]

@@ -39,6 +39,8 @@ class Limits:
         Days after which the newest order is too old. None: only warn, because no orders may be the truth.
     max_row_drop : float
         Share of a mart's rows that may be missing compared with the last release, 0 to 1.
+    max_score_loss : float, optional
+        Skill that the churn scores may have less than those they replace, 0 to 1. None: any.
     min_list_rows, max_list_rows : int, int or None
         Rows that each list may have. The default minimum of 0 makes an empty list legal.
     """
@@ -53,6 +55,7 @@ class Limits:
     source_max_age_days: Mapping[str, int] = field(default_factory=dict)
     max_order_age_days: int | None = None
     max_row_drop: float = 0.5
+    max_score_loss: float | None = 0.05
     min_list_rows: int = 0
     max_list_rows: int | None = None
 
@@ -64,6 +67,7 @@ class Limits:
             max_age_days=gates.max_age_days,
             source_max_age_days=source_max_age_days or {},
             max_row_drop=gates.max_row_drop,
+            max_score_loss=gates.max_score_loss,
             min_list_rows=gates.list_size.min_rows,
             max_list_rows=gates.list_size.max_rows,
         )

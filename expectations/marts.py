@@ -37,10 +37,12 @@ _FREE_TO_SHRINK = frozenset(
         "list_events",
         "list_exclusions",
         "list_members",
+        "model_deciles",
         "model_quality",
         "rejected_records",
         "rejected_summary",
         "release",
+        "score_reasons",
     }
 )
 

@@ -15,15 +15,13 @@ import numpy as np
 from models.bg_nbd import BetaGeoNBD
 from models.gamma_gamma import GammaGamma
 from models.mbg_nbd import ModifiedBetaGeoNBD
+from models.value import HORIZONS, Value, value_states
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["ModelFit", "Scores", "score_states"]
 
-DAYS_PER_YEAR = 365.0
-#: Purchases are discounted to today in steps of about a month, each from its middle.
-MONTHS_PER_YEAR = 12
 DRAWS = 400
 #: Shape of spend where nobody has bought twice; it only decides how wide the interval is.
 UNKNOWN_SPEND = {"p": 6.0, "q": 4.0}
@@ -49,6 +47,8 @@ class Scores:
     columns : dict of str to ndarray, shape (n,)
         Probabilities in [0, 1]; orders are purchase occasions; spend ratios are multiples of the expected
         spend per occasion.
+    value : Value
+        Orders, discounted orders and percentiles of spend at every horizon; 90 and 365 days are in `columns`, too.
     spend : GammaGamma
         The model of spend per occasion.
     fits : list of ModelFit
@@ -56,6 +56,7 @@ class Scores:
     """
 
     columns: dict[str, NDArray[np.float64] | NDArray[np.str_]]
+    value: Value
     spend: GammaGamma
     fits: list[ModelFit]
 
@@ -111,45 +112,23 @@ def score_states(
         scale = mean_spend if np.isfinite(mean_spend) and mean_spend > 0 else 1.0
         spend = GammaGamma.from_params(p=p, q=q, v=scale * (q - 1) / p)
 
-    orders_90d, discounted_90d = _discounted_purchases(churn, histories, 90.0, discount_rate_year)
-    orders_365d, discounted_365d = _discounted_purchases(churn, histories, DAYS_PER_YEAR, discount_rate_year)
-    if_alive = churn.expected_purchases_if_alive(DAYS_PER_YEAR, *histories)
-    discount_factor = np.divide(discounted_365d, orders_365d, out=np.ones_like(orders_365d), where=orders_365d > 0)
-    ratios = churn.spend_ratio_quantiles(DAYS_PER_YEAR, *histories, spend=spend, draws=DRAWS)
+    value = value_states(churn, spend, *histories, discount_rate_year=discount_rate_year, draws=DRAWS)
+    quarter, year = HORIZONS.index(90.0), HORIZONS.index(365.0)
     status = "rule_only" if churn.status_ == "too_few_repeaters" else "model"
     columns: dict[str, NDArray[np.float64] | NDArray[np.str_]] = {
         "p_alive": churn.probability_alive(*histories),
         "p_no_purchase": churn.probability_no_purchase(horizon_days, *histories),
-        "expected_orders_90d": orders_90d,
-        "expected_orders_365d": orders_365d,
-        "discounted_orders_90d": discounted_90d,
-        "discounted_orders_365d": discounted_365d,
-        "discounted_orders_365d_if_alive": if_alive * discount_factor,
-        "discounted_spend_ratio_365d_low": ratios[:, 0] * discount_factor,
-        "discounted_spend_ratio_365d_high": ratios[:, 1] * discount_factor,
+        "expected_orders_90d": value.expected_orders[:, quarter],
+        "expected_orders_365d": value.expected_orders[:, year],
+        "discounted_orders_90d": value.discounted_orders[:, quarter],
+        "discounted_orders_365d": value.discounted_orders[:, year],
+        "discounted_orders_365d_if_alive": value.discounted_orders_if_alive[:, year],
+        "discounted_spend_ratio_365d_low": value.spend_ratio_low[:, year],
+        "discounted_spend_ratio_365d_high": value.spend_ratio_high[:, year],
         "prediction_status": np.full(len(weights), status),
     }
     fits = [
         ModelFit(name, model.params_, model.standard_errors_, model.log_likelihood_, model.status_)
         for name, model in (("mbg_nbd", churn), ("bg_nbd", plain), ("gamma_gamma", fitted_spend))
     ]
-    return Scores(columns, spend, fits)
-
-
-def _discounted_purchases(
-    model: ModifiedBetaGeoNBD,
-    histories: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-    days: float,
-    rate: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Expected purchases within `days`, as they are and discounted to today."""
-    steps = max(1, round(days / DAYS_PER_YEAR * MONTHS_PER_YEAR))
-    ends = np.linspace(0.0, days, steps + 1)
-    middles = (ends[:-1] + ends[1:]) / 2
-    reached = np.zeros_like(histories[0])
-    discounted = np.zeros_like(histories[0])
-    for end, middle in zip(ends[1:], middles, strict=True):
-        by_then = model.expected_purchases(end, *histories)
-        discounted += (by_then - reached) * (1 + rate) ** (-middle / DAYS_PER_YEAR)
-        reached = by_then
-    return reached, discounted
+    return Scores(columns, value, spend, fits)

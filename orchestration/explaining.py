@@ -153,30 +153,22 @@ def _predicted(
     fits: Mapping[str, Mapping[str, float]], history: tuple[int, int, int], horizon_days: int, rate: float
 ) -> dict[str, float]:
     """What the published churn model says of one purchase history."""
+    from models.gamma_gamma import GammaGamma
     from models.mbg_nbd import ModifiedBetaGeoNBD
+    from models.value import HORIZONS, value_states
 
     model = ModifiedBetaGeoNBD.from_params(**fits["mbg_nbd"])
     states = tuple([float(each)] for each in history)
-
-    def discounted(days: float, steps: int) -> tuple[float, float]:
-        """Expected purchases, and the same discounted from the middle of each of so many steps."""
-        total = reached = 0.0
-        for step in range(1, steps + 1):
-            by_then = float(model.expected_purchases(days * step / steps, *states)[0])
-            total += (by_then - reached) * (1 + rate) ** (-days * (step - 0.5) / steps / 365)
-            reached = by_then
-        return reached, total
-
-    orders_90d, discounted_90d = discounted(90.0, 3)
-    orders_365d, discounted_365d = discounted(365.0, 12)
-    if_alive = float(model.expected_purchases_if_alive(365.0, *states)[0])
-    factor = discounted_365d / orders_365d if orders_365d > 0 else 1.0
+    # Spend says nothing of how often somebody buys, and no percentile is asked for.
+    spend = GammaGamma.from_params(p=1.0, q=2.0, v=1.0)
+    value = value_states(model, spend, *states, discount_rate_year=rate, draws=1)
+    quarter, year = HORIZONS.index(90.0), HORIZONS.index(365.0)
     return {
         "p_alive": float(model.probability_alive(*states)[0]),
         "p_no_purchase": float(model.probability_no_purchase(float(horizon_days), *states)[0]),
-        "expected_orders_90d": orders_90d,
-        "expected_orders_365d": orders_365d,
-        "discounted_orders_90d": discounted_90d,
-        "discounted_orders_365d": discounted_365d,
-        "discounted_orders_365d_if_alive": if_alive * factor,
+        "expected_orders_90d": float(value.expected_orders[0, quarter]),
+        "expected_orders_365d": float(value.expected_orders[0, year]),
+        "discounted_orders_90d": float(value.discounted_orders[0, quarter]),
+        "discounted_orders_365d": float(value.discounted_orders[0, year]),
+        "discounted_orders_365d_if_alive": float(value.discounted_orders_if_alive[0, year]),
     }

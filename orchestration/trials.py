@@ -41,7 +41,7 @@ BACKTEST_DAYS: Final = 90
 #: What Python writes between the steps of dbt: the sources of its schema, and the tables that they are made of.
 PYTHON_STEPS: Final[Mapping[str, frozenset[str]]] = {
     "identity": frozenset({"identity_edges", "identity_decisions"}),
-    "predictions": frozenset({"btyd_states", "customer_snapshots", "customer_occasions"}),
+    "predictions": frozenset({"btyd_states", "churn_outcomes", "customer_snapshots", "customer_occasions"}),
 }
 #: The rules that these steps read by themselves.
 _RULES_OF_STEPS: Final = {
@@ -358,7 +358,11 @@ class _Workshop:
     def _is_changed(self, source: str, made: _Build, origin: _Build) -> bool:
         """Whether a parameter of the run is another."""
         relation = self._tables[source].relation
-        if relation in (("run", "as_of_dates"), ("run", "snapshot_as_of")):
+        if relation == ("run", "as_of_dates"):
+            # The horizon says which days are learned from.
+            horizons = {build.version.variables["churn_horizon_days"] for build in (made, origin)}
+            return made.as_of != origin.as_of or len(horizons) > 1
+        if relation == ("run", "snapshot_as_of"):
             return made.as_of != origin.as_of
         rows = _rows_of_rules(made.version).get(relation)
         if rows is None:
@@ -402,11 +406,15 @@ class _Workshop:
 
     def _set_run(self, made: _Build, stale: set[str]) -> None:
         """Write the parameters of the run: the one day that is compared, and what the rules say in rows."""
-        from assets.raw import RULE_TABLES
+        from assets.raw import RULE_TABLES, training_days
 
+        business = made.version.variables
+        with connect(self.start.file, read_only=True) as con:
+            learned = training_days(con, business["time_zone"], business["churn_horizon_days"], made.as_of)
         with connect(made.file) as con:
             # The days of the grid tell what was, which nobody compares, and cost as much as tonight each.
-            replace_table(con, "run", "as_of_dates", {"as_of": "date", "purpose": "varchar"}, [(made.as_of, "tonight")])
+            days = [(made.as_of, "tonight"), *((day, "training") for day in learned)]
+            replace_table(con, "run", "as_of_dates", {"as_of": "date", "purpose": "varchar"}, days)
             replace_table(con, "run", "snapshot_as_of", {"as_of": "date"}, [(made.as_of,)])
             for (schema, name), rows in _rows_of_rules(made.version).items():
                 if any(self._tables[source].relation == (schema, name) for source in stale & self._sources):
@@ -415,7 +423,7 @@ class _Workshop:
     def _make(self, made: _Build, models: set[str], stale: set[str]) -> None:
         """Do what a night does, for the tables that are to be made."""
         from assets.identity import find_people
-        from assets.predictions import predict
+        from assets.predictions import predict, score_churn
 
         process, variables = self._process_in(made.file.parents[1], made.version), made.version.variables
         stale_steps = {self._tables[name].relation[0] for name in stale & self._sources & self._wanted}
@@ -436,6 +444,7 @@ class _Workshop:
                     horizon_days=variables["churn_horizon_days"],
                     discount_rate_year=variables["discount_rate_year"],
                 )
+                score_churn(con, horizon_days=variables["churn_horizon_days"])
         make("after_scores")
 
     def _process_in(self, folder: Path, version: _Version) -> DbtProcess:

@@ -431,6 +431,37 @@ COUNTED: Final = (
         edge_cases="Empty where nothing was fitted.",
     ),
     Indicator(
+        name="clv_predicted", tables=("customer_clv_horizons",), grain=_ASKED, unit=_CURRENCY, zh="各期限预测价值",
+        en="Predicted value by horizon",
+        sentence="Margin expected within the horizon, discounted to the reporting day.",
+        formula="expected orders within the horizon, discounted, × expected margin of an order",
+        edge_cases="Horizons hold each other: ask for one.",
+    ),
+    Indicator(
+        name="auc", tables=("model_quality",), grain=_ASKED, unit="share", zh="AUC（排序能力）", en="AUC",
+        sentence="Chance that one who left was given the higher probability than one who stayed, on past days.",
+        formula="share of pairs of a silent and a buying customer that the probability orders rightly, ties half",
+        edge_cases="Empty where all did the same.",
+    ),
+    Indicator(
+        name="brier", tables=("model_quality",), grain=_ASKED, unit="share", zh="Brier 分数", en="Brier score",
+        sentence="Mean squared error of the churn probability on past days; lower is better.",
+        formula="mean of (probability − 1 if nothing was bought, else 0)²",
+        edge_cases="Empty where no past day could be forecast.",
+    ),
+    Indicator(
+        name="forecast_events", tables=("model_deciles",), grain=_ASKED, unit="customers", zh="回测中未购买客户数",
+        en="Silent customers of the backtest",
+        sentence="Customers of past days who bought nothing within the horizon.",
+        formula="sum of events of model_deciles", edge_cases="Counted once for each candidate and day.",
+    ),
+    Indicator(
+        name="contribution", tables=("score_reasons",), grain=_ASKED, unit="log-odds", zh="对数几率贡献",
+        en="Part of the log-odds", sentence="By how much a feature moves the log-odds of leaving.",
+        formula="the model's part of the feature; base and parts add up to margin",
+        edge_cases="Only of customers likelier to leave than most who bought within a year.",
+    ),
+    Indicator(
         name="figures", tables=("metric_catalog",), grain=_ASKED, unit="figures", zh="指标数", en="Figures",
         sentence="Figures that the metric catalogue explains.", formula="rows of metric_catalog",
         edge_cases=_NEVER_EMPTY, needs=(),

@@ -609,6 +609,13 @@ class Gates(_Section):
         default=None,
         description=("Age, in days, at which the newest data is too old to publish; null, if left out, only warns."),
     )
+    max_score_loss: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=0.05,
+        description=(
+            "Skill that tonight's churn scores may have less than those of the last release, else these stay; 0.05 if "
+            "left out, null allows any loss."
+        ),
+    )
     list_size: ListSize = ListSize()
 
 

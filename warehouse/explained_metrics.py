@@ -225,7 +225,6 @@ _FORMULAS: Final = (
     Formula("clv_predicted_90d", "{discounted_orders_90d} × {expected_spend} × max({margin_rate}, 0)"),
     Formula("clv_predicted_365d", "{discounted_orders_365d} × {expected_spend} × max({margin_rate}, 0)"),
     Formula("clv_if_alive_365d", "{discounted_orders_365d_if_alive} × {expected_spend} × max({margin_rate}, 0)"),
-    Formula("churn_probability", "{p_no_purchase}"),
     Formula("churn_probability_lift", "{churn_probability} ÷ {base_rate} − 1"),
     Formula(
         "expected_spend",
@@ -671,6 +670,11 @@ def _cut(dimension: str, number: int) -> Given:
 
 _GIVENS: Final = (
     *(_cut(dimension, number) for dimension in ("recency", "frequency", "monetary") for number in range(1, 10)),
+    Given(
+        "churn_probability",
+        "learned on past days by the model that churn_risk names, and calibrated; score_reasons has its parts",
+        lambda book: book.released("risk_of_customer", "churn_probability"),
+    ),
     Given("base_rate", "mean churn probability of all buyers", lambda book: book.released("base_rate")),
     Given("spend_p", "parameter p of gamma_gamma", lambda book: book.released("spend_model", "p")),
     Given("spend_q", "parameter q of gamma_gamma", lambda book: book.released("spend_model", "q")),

@@ -549,7 +549,7 @@ class _Facts:
                 case "rfm_cut":
                     self._known[key] = self._rfm_cut(*about)
                 case "base_rate":
-                    self._known[key] = self._one("select avg(p_no_purchase) from release.marts.customer_clv")
+                    self._known[key] = self._one("select avg(churn_probability) from release.marts.churn_risk")
                 case "books_expiry":
                     self._known[key] = self._raw.books_expiry(*about)
                 case "not_available":
@@ -560,6 +560,9 @@ class _Facts:
                     self._known[key] = self._one(query, *about)
                 case "of_customer":
                     query = f"select {quote_name(about[0])} from release.marts.customer_clv where customer_id = ?"
+                    self._known[key] = self._one(query, self._customer_id)
+                case "risk_of_customer":
+                    query = f"select {quote_name(about[0])} from release.marts.churn_risk where customer_id = ?"
                     self._known[key] = self._one(query, self._customer_id)
                 case _:
                     subject, day = (*about, None, None)[:2]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from assets.identity import COMPONENT_COLUMNS
+from assets.predictions import CHURN_TABLES
 from assets.raw import (
     CUSTOMER_STATE,
     IDENTIFIER_KEY,
@@ -43,6 +44,9 @@ SCORES = dict.fromkeys(("frequency", "recency_days", "age_days"), "integer") | d
         "discounted_spend_ratio_365d_high",
     ),
     "double",
+)
+HORIZONS = dict.fromkeys(("frequency", "recency_days", "age_days", "horizon_days"), "integer") | dict.fromkeys(
+    ("expected_orders", "discounted_orders", "discounted_spend_ratio_low", "discounted_spend_ratio_high"), "double"
 )
 FITS = {"model": "varchar", "parameter": "varchar", "status": "varchar"} | dict.fromkeys(
     ("value", "standard_error", "log_likelihood"), "double"
@@ -105,8 +109,11 @@ def prepare(home: Path) -> Path:
         replace_table(con, "run", "manual_tags", MANUAL_TAGS, [])
         replace_table(con, "identity", "components", COMPONENT_COLUMNS, [])
         replace_table(con, "predictions", "btyd_states", SCORES | {"prediction_status": "varchar"}, [])
+        replace_table(con, "predictions", "btyd_horizons", HORIZONS, [])
         replace_table(con, "predictions", "spend_model", dict.fromkeys("pqv", "double"), [(6.0, 4.0, 15.0)])
         replace_table(con, "predictions", "model_fits", FITS, [])
+        for table, columns in CHURN_TABLES.items():
+            replace_table(con, "predictions", table, columns, [])
     return database
 
 

@@ -643,8 +643,72 @@ def test_value_at_risk_is_what_is_expected_of_the_living_less_what_is_expected(t
     # A difference of two published numbers has lost most of its nine digits.
     tolerance = 1e-7 * clv["clv_predicted_365d"]
     assert ((risk["value_at_risk"] - expected).abs() <= tolerance).all()
-    assert (risk["churn_probability"] == clv["p_no_purchase"]).all()
     assert (risk["value_at_risk"] >= 0).all()
+
+
+def test_the_backtest_counts_those_who_bought_nothing_after_each_past_day(export, table):
+    quality = table("model_quality")
+    per_day = quality[quality["origin"] != "all"].set_index(["origin", "model"])
+    learned = int(quality["learned_horizon_days"].iloc[0])
+    # A year and nine days have room for four horizons of the 90 days that the rules ask for.
+    assert learned == 90
+    origins = sorted(per_day.index.get_level_values("origin").unique())
+    assert len(origins) >= 3
+    for origin in origins:
+        day = pd.Timestamp(origin)
+        days = export.occasions
+        buyers = days.loc[days["day"] <= day, "customer"].unique()
+        within = days[(days["day"] > day) & (days["day"] <= day + pd.Timedelta(days=learned))]
+        silent = len(buyers) - within["customer"].drop_duplicates().isin(buyers).sum()
+        measured = per_day.loc[origin]
+        assert (measured["customers"] == len(buyers)).all(), origin
+        assert (measured["events"] == silent).all(), origin
+        tenths = table("model_deciles").query("origin_on == @day and is_champion")
+        assert (tenths["customers"].sum(), tenths["events"].sum()) == (len(buyers), silent)
+        # Sizes and rates of the tenths are those of their counts.
+        np.testing.assert_allclose(tenths["rate"], tenths["events"] / tenths["customers"], rtol=1e-8)
+        np.testing.assert_allclose(
+            tenths.sort_values("decile")["capture"], tenths.sort_values("decile")["events"].cumsum() / silent, rtol=1e-8
+        )
+
+
+def test_the_champion_is_not_worse_than_the_rule_and_gives_the_published_scores(export, table):
+    risk, quality = per_customer(table("churn_risk")), table("model_quality")
+    means = quality[quality["origin"] == "all"].set_index("model")
+    [champion] = means.index[means["is_champion"]]
+    assert means.loc[champion, "brier"] <= means.loc["gap", "brier"]
+    assert set(risk["model"]) == {champion}
+    assert list(risk.index) == list(export.buyers.index)
+    assert set(risk["score_status"]) <= {"model", "rule_only", "segment_average"}
+    assert (risk["scored_on"] == AS_OF).all()
+    # Among those who bought once, the longer silent is likelier lost.
+    once = risk[(export.buyers["orders"] == 1) & (risk["score_status"] == "model")]
+    assert once["churn_probability"].corr(once["recency_days"], method="spearman") > 0.9
+
+
+def test_reasons_of_the_model_add_up_to_its_margin(table):
+    reasons, risk = table("score_reasons"), per_customer(table("churn_risk"))
+    sums = reasons.groupby("customer").agg(
+        parts=("contribution", "sum"), base=("base", "first"), margin=("margin", "first"), first=("place", "min")
+    )
+    np.testing.assert_allclose(sums["base"] + sums["parts"], sums["margin"], atol=1e-7)
+    assert (sums["first"] == 1).all()
+    average = risk["churn_probability"].mean()
+    told = risk[(risk["churn_probability"] > average + 1e-9) & (risk["recency_days"] <= 365)]
+    assert set(told.index[~told["score_reason_en"].str.contains("year")]) == set(sums.index)
+    assert reasons["feature_zh"].str.contains("[一-龥A-Z]").all()
+
+
+def test_horizons_hold_each_other_and_agree_with_the_value_of_a_year(table):
+    horizons, clv = table("customer_clv_horizons"), per_customer(table("customer_clv"))
+    wide = horizons.pivot(index="customer", columns="horizon_days", values=["expected_orders", "clv_predicted"])
+    for figure in ("expected_orders", "clv_predicted"):
+        assert list(wide[figure].columns) == [30, 90, 180, 365, 730]
+        assert (wide[figure].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+    for days in (90, 365):
+        np.testing.assert_allclose(wide["clv_predicted"][days], clv[f"clv_predicted_{days}d"], **close)
+        np.testing.assert_allclose(wide["expected_orders"][days], clv[f"expected_orders_{days}d"], **close)
+    assert (horizons["clv_low"] <= horizons["clv_high"]).all()
 
 
 def test_the_alert_list_is_those_at_risk_with_most_to_lose_first(table):

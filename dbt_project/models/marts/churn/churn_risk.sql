@@ -10,6 +10,10 @@ clv as (
     select * from {{ ref('customer_clv') }}
 ),
 
+predictions as (
+    select * from {{ source('predictions', 'churn_scores') }}
+),
+
 signals as (
     select * from {{ ref('churn_signals') }}
     where fired and weighted_strength > 0
@@ -70,7 +74,13 @@ reasons as (
 measured as (
     select
         snapshots.*,
-        clv.p_no_purchase,
+        predictions.churn_probability,
+        predictions.horizon_days,
+        predictions.prediction_status as score_status,
+        predictions.reason_zh as score_reason_zh,
+        predictions.reason_en as score_reason_en,
+        predictions.model,
+        predictions.scored_on,
         clv.clv_if_alive_365d,
         clv.clv_predicted_365d,
         losses.churned_on,
@@ -78,6 +88,8 @@ measured as (
     from snapshots
     inner join clv
         on snapshots.customer_id = clv.customer_id
+    left join predictions
+        on snapshots.customer_id = predictions.customer_id
     left join losses
         on snapshots.customer_id = losses.customer_id
     left join scores
@@ -95,8 +107,13 @@ final as (
     select
         rounded.as_of,
         rounded.customer_id,
-        cast({{ var('churn_horizon_days') }} as integer) as horizon_days,
-        rounded.p_no_purchase as churn_probability,
+        cast(rounded.horizon_days as integer) as horizon_days,
+        {{ significant('rounded.churn_probability') }} as churn_probability,
+        rounded.score_status,
+        rounded.score_reason_zh,
+        rounded.score_reason_en,
+        rounded.model,
+        rounded.scored_on,
         rounded.risk_score,
         case
             when rounded.risk_score >= {{ levels.critical }} then 'critical'

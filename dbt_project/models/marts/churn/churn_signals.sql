@@ -3,8 +3,8 @@
     'frequency': 'case when snapshots.occasions > 0 then snapshots.rfm_frequency end',
     'monetary': 'case when snapshots.occasions > 0 then snapshots.rfm_monetary end',
     'clv_predicted_365d': 'clv.clv_predicted_365d',
-    'churn_probability': 'clv.p_no_purchase',
-    'churn_probability_lift': 'clv.p_no_purchase / nullif(base_rate.base_rate, 0) - 1',
+    'churn_probability': 'scores.churn_probability',
+    'churn_probability_lift': 'scores.churn_probability / nullif(base_rate.base_rate, 0) - 1',
     'base_rate': 'base_rate.base_rate',
 } -%}
 {%- set wordings = signal_wordings() -%}
@@ -30,9 +30,16 @@ recorded_data as (
     select * from {{ ref('recorded_data') }}
 ),
 
+scores as (
+    select
+        customer_id,
+        {{ significant('churn_probability') }} as churn_probability
+    from {{ source('predictions', 'churn_scores') }}
+),
+
 base_rate as (
-    select avg(p_no_purchase) as base_rate
-    from clv
+    select avg(churn_probability) as base_rate
+    from scores
 ),
 
 -- What any signal reads, and nothing else. Who has a contract is judged by it and not by the silence between purchases; a silence of
@@ -59,6 +66,8 @@ metrics as (
     from snapshots
     left join clv
         on snapshots.customer_id = clv.customer_id
+    left join scores
+        on snapshots.customer_id = scores.customer_id
     cross join base_rate
     cross join recorded_data
 ),

@@ -30,6 +30,10 @@ spend_model as (
     select * from {{ source('predictions', 'spend_model') }}
 ),
 
+score_facts as (
+    select * from {{ source('predictions', 'score_facts') }}
+),
+
 facts as (
     select
         'usual_gap_days' as fact,
@@ -80,6 +84,16 @@ facts as (
         {{ significant(parameter) }} as value
     from spend_model
     {%- endfor %}
+
+    union all
+
+    -- Tomorrow's scores are compared with these, and replace them only if they are not much worse.
+    select
+        fact,
+        subject,
+        known_on,
+        {{ significant('value') }} as value
+    from score_facts
     {%- for cut in var('percentile_cuts') %}
 
     union all

@@ -1,0 +1,236 @@
+"""Churn scores between the tables: what is read reaches the models as it is, what they say is written as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from assets.predictions import (
+    CHURN_TABLES,
+    FEATURES,
+    PREVIOUS_SCORES,
+    SCORE_FACTS,
+    keep_previous_scores,
+    score_churn,
+)
+from models.churn import Activity, Origin, Plan, learn, origins_for
+from warehouse.build import replace_table
+
+TONIGHT = date(2024, 12, 31)
+HORIZON = 60
+EPOCH = date(1970, 1, 1)
+
+Purchases = dict[str, list[date]]
+Shop = Callable[[int], tuple[duckdb.DuckDBPyConnection, Purchases]]
+
+
+def purchases_of(customers: int, seed: int = 5) -> Purchases:
+    """Days on which customers bought: they come over two years, buy at rates of their own, and may leave for good."""
+    random = np.random.default_rng(seed)
+    found: Purchases = {}
+    for number in range(customers):
+        day, gap = int(random.integers(0, 660)), float(random.gamma(2.0, 20.0)) + 5
+        days = [day]
+        while random.random() > 0.15 and (day := day + 1 + int(random.exponential(gap))) <= 730:
+            days.append(day)
+        # Ids may lie at both ends of what 64 bits can say.
+        code = {0: 2**64 - 1, 1: 1}.get(number) or int(random.integers(2, 2**64 - 1, dtype=np.uint64))
+        found[f"{code:016x}"] = [TONIGHT - timedelta(days=730 - each) for each in days]
+    return found
+
+
+def known(bought: Purchases, day: date) -> dict[str, list[date]]:
+    return {name: days for name in sorted(bought) if (days := [each for each in bought[name] if each <= day])}
+
+
+def distances(bought: Purchases) -> Plan:
+    return origins_for(max(((TONIGHT - min(days)).days for days in bought.values()), default=0), HORIZON)
+
+
+def snapshot(name: str, days: list[date], day: date) -> dict[str, Any]:
+    return {
+        "as_of": day,
+        "customer_id": name,
+        "occasions": len(days),
+        "repeat_occasions": len(days) - 1,
+        "repeat_recency_days": (days[-1] - days[0]).days,
+        "age_days": (day - days[0]).days,
+        "personal_gap_days": 30.0 + len(days),
+        "is_annual_buyer": False,
+        "own_gap_days": None if len(days) == 1 else (days[-1] - days[0]).days / (len(days) - 1),
+        "net_revenue": 10.0 * len(days),
+    }
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    """A build file with the tables that the scores are made of, for so many customers."""
+    with duckdb.connect() as con:
+
+        def build(customers: int) -> tuple[duckdb.DuckDBPyConnection, Purchases]:
+            bought = purchases_of(customers)
+            plan = distances(bought)
+            past = [TONIGHT - timedelta(days=each) for each in plan.days_before]
+            types = dict.fromkeys(FEATURES, "double") | {
+                "as_of": "date",
+                "customer_id": "varchar",
+                "occasions": "bigint",
+                "repeat_occasions": "integer",
+                "repeat_recency_days": "integer",
+                "age_days": "integer",
+                "personal_gap_days": "double",
+                "is_annual_buyer": "boolean",
+                "has_contract": "boolean",
+                "is_paused": "boolean",
+                "champion_left": "boolean",
+            }
+            rows = [snapshot(name, days, day) for day in (TONIGHT, *past) for name, days in known(bought, day).items()]
+            # Somebody who has bought nothing is no buyer.
+            rows.append({"as_of": TONIGHT, "customer_id": "0" * 16, "occasions": 0})
+            replace_table(con, "core", "customer_snapshots", types, [[row.get(name) for name in types] for row in rows])
+            outcomes = [
+                (day, name, min(later, default=None), sum((each - day).days <= plan.horizon_days for each in later))
+                for day in past
+                for name in known(bought, day)
+                for later in [[each for each in bought[name] if each > day]]
+            ]
+            replace_table(
+                con,
+                "core",
+                "churn_outcomes",
+                {"as_of": "date", "customer_id": "varchar", "next_purchase_on": "date", "purchases_after": "bigint"},
+                outcomes,
+            )
+            occasions = [(name, each) for name, days in bought.items() for each in days]
+            replace_table(
+                con, "core", "customer_occasions", {"customer_id": "varchar", "occasion_on": "date"}, occasions
+            )
+            days = [(TONIGHT, "tonight"), (TONIGHT - timedelta(days=1), "grid"), *((day, "training") for day in past)]
+            replace_table(con, "run", "as_of_dates", {"as_of": "date", "purpose": "varchar"}, days)
+            return con, bought
+
+        yield build
+
+
+def origin_of(bought: Purchases, day: date, horizon: int | None) -> Origin:
+    """What the models should be told of a day, put together without a table."""
+    rows = known(bought, day)
+    nothing = np.full(len(rows), np.nan)
+    features = dict.fromkeys(FEATURES, nothing)
+    features["net_revenue"] = np.array([10.0 * len(days) for days in rows.values()])
+    features["own_gap_days"] = np.array(
+        [np.nan if len(days) == 1 else (days[-1] - days[0]).days / (len(days) - 1) for days in rows.values()]
+    )
+    later = [[(each - day).days for each in bought[name] if each > day] for name in rows]
+    return Origin(
+        day=(day - EPOCH).days,
+        customer=np.array([int(name, 16) >> 1 for name in rows], dtype=np.int64),
+        frequency=np.array([len(days) - 1.0 for days in rows.values()]),
+        recency=np.array([float((days[-1] - days[0]).days) for days in rows.values()]),
+        age=np.array([float((day - days[0]).days) for days in rows.values()]),
+        cadence=np.array([30.0 + len(days) for days in rows.values()]),
+        yearly=nothing,
+        features=features,
+        next_purchase=None if horizon is None else np.array([min(each, default=np.nan) for each in later], dtype=float),
+        purchases_after=None
+        if horizon is None
+        else np.array([float(sum(days <= horizon for days in each)) for each in later]),
+    )
+
+
+def test_scores_are_those_of_the_models_on_what_was_known(shop: Shop) -> None:
+    con, bought = shop(600)
+    score_churn(con, horizon_days=HORIZON)
+    plan = distances(bought)
+    assert plan.days_before == (60, 120, 180, 240)
+    past = [origin_of(bought, TONIGHT - timedelta(days=each), plan.horizon_days) for each in plan.days_before]
+    first = min(min(days) for days in bought.values())
+    activity = np.zeros((TONIGHT - first).days + 1)
+    for days in bought.values():
+        for each in days:
+            activity[(each - first).days] += 1
+    expected = learn(
+        past,
+        origin_of(bought, TONIGHT, None),
+        horizon_days=HORIZON,
+        plan=plan,
+        activity=Activity((first - EPOCH).days, activity),
+    )
+    rows = con.execute(
+        "select customer_id, churn_probability, horizon_days, prediction_status, model, scored_on "
+        "from predictions.churn_scores order by customer_id"
+    ).fetchall()
+    assert [row[0] for row in rows] == sorted(bought)
+    assert [row[1] for row in rows] == pytest.approx(expected.probability.tolist(), abs=1e-12)
+    assert {row[2:] for row in rows} == {(HORIZON, "model", expected.champion, TONIGHT)}
+    # Silence is what the data were made to tell: the scores see it, and the backtest says so.
+    measured = dict(
+        con.execute(
+            "select model, value from predictions.model_quality where origin_on is null and metric = 'auc'"
+        ).fetchall()
+    )
+    assert measured[expected.champion] > 0.7
+
+
+def test_reasons_add_up_to_the_margin_of_those_likelier_to_leave_than_most(shop: Shop) -> None:
+    con, bought = shop(600)
+    result = score_churn(con, horizon_days=HORIZON)
+    reasons = con.execute(
+        "select customer_id, max(margin), max(base) + sum(contribution), count(*), count(distinct feature) "
+        "from predictions.churn_reasons group by customer_id"
+    ).fetchall()
+    assert [row[1] for row in reasons] == pytest.approx([row[2] for row in reasons], abs=1e-9)
+    assert all(row[3] == row[4] for row in reasons)
+    scores = dict(con.execute("select customer_id, churn_probability from predictions.churn_scores").fetchall())
+    recent = {name for name, days in bought.items() if (TONIGHT - days[-1]).days <= 365}
+    assert {row[0] for row in reasons} == {name for name in recent if scores[name] > result.base_rate}
+
+
+@pytest.mark.parametrize("customers", [0, 1, 2, 3, 50, 200])
+def test_every_buyer_has_a_score_however_few_there_are(shop: Shop, customers: int) -> None:
+    con, bought = shop(customers)
+    score_churn(con, horizon_days=HORIZON)
+    rows = con.execute(
+        "select customer_id, churn_probability, prediction_status, reason_zh, reason_en from predictions.churn_scores"
+    ).fetchall()
+    assert {row[0] for row in rows} == set(bought)
+    assert all(0 < row[1] < 1 for row in rows)
+    assert {row[2] for row in rows} <= {"model", "segment_average", "rule_only", "insufficient"}
+    assert all(row[3] and row[4] for row in rows)
+    for table, columns in CHURN_TABLES.items():
+        found = {row[0]: row[1].lower() for row in con.execute(f"describe predictions.{table}").fetchall()}
+        assert found == columns, table
+
+
+def test_the_same_data_give_the_same_scores(shop: Shop) -> None:
+    con, _ = shop(300)
+    query = "select * from predictions.{} order by all"
+    told = []
+    for _ in range(2):
+        score_churn(con, horizon_days=HORIZON)
+        told.append([con.execute(query.format(table)).fetchall() for table in CHURN_TABLES])
+    assert told[0] == told[1]
+
+
+def test_the_last_good_scores_stay_with_their_date_and_newcomers_get_tonights(shop: Shop) -> None:
+    con, bought = shop(200)
+    score_churn(con, horizon_days=HORIZON)
+    tonight = dict(con.execute("select customer_id, churn_probability from predictions.churn_scores").fetchall())
+    newcomer, *old = sorted(bought)
+    before = TONIGHT - timedelta(days=3)
+    rows = [(name, 0.25, 30, "model", "旧", "Old", "logistic", before) for name in old]
+    replace_table(con, "run", "previous_churn_scores", PREVIOUS_SCORES, rows)
+    facts = [("score_skill", "logistic", before, 0.4), ("score_horizon_days", "logistic", before, 30.0)]
+    replace_table(con, "run", "previous_score_facts", SCORE_FACTS, facts)
+    keep_previous_scores(con)
+    kept = con.execute("select * from predictions.churn_scores order by customer_id").fetchall()
+    assert kept[1:] == rows
+    assert kept[0][:2] == (newcomer, tonight[newcomer])
+    assert kept[0][7] == TONIGHT
+    assert con.execute("select count(*) from predictions.churn_reasons").fetchall() == [(0,)]
+    assert sorted(con.execute("select * from predictions.score_facts").fetchall()) == sorted(facts)
