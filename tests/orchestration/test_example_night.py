@@ -795,7 +795,7 @@ def test_the_release_verifies_and_its_manifest_names_every_file(con, home):
     assert manifest["as_of"] == "2011-12-09"
     assert [each["records"] for each in manifest["inputs"]] == [RECORDS]
     assert manifest["row_counts"]["customers"] == 4_372
-    assert {each["gate"] for each in manifest["gates"]} == {"raw", "warehouse", "lists"}
+    assert {each["gate"] for each in manifest["gates"]} == {"raw", "score", "warehouse", "lists"}
     (row,) = con.execute("select seq, run_id, as_of from marts.release").fetchall()
     assert row == (manifest["seq"], manifest["run_id"], AS_OF.date())
 
