@@ -58,10 +58,10 @@ final as (
         {{ significant(column ~ '_low') }} as {{ column }}_low,
         {{ significant(column ~ '_high') }} as {{ column }}_high,
         {%- endfor %}
-        {%- for column in points %}
-        {{ significant(column) }} as {{ column }}
-        {%- if not loop.last %},{% endif %}
-        {%- endfor %}
+    {%- for column in points %}
+    {{ significant(column) }} as {{ column }}
+    {%- if not loop.last %},{% endif %}
+    {%- endfor %}
     from models
 )
 
