@@ -82,6 +82,7 @@ _OWN = {
     "recency": "repeat_recency_days",
     "age": "age_days",
     "cadence": "personal_gap_days",
+    "variation": "gap_variation",
     "yearly": "case when is_annual_buyer then own_gap_days end",
 }
 #: Ids are 16 hexadecimal digits: their order as numbers is their order as text.

@@ -50,6 +50,8 @@ purchases as (
         cast(sum(amount) filter (where occasion_no > 1) as double)
         / nullif(count(*) filter (where occasion_no > 1), 0) as monetary_value,
         max_by(own_gap_days, occasion_no) as own_gap_days,
+        -- Squares of whole numbers: their sum is exact, in whatever order.
+        cast(sum(gap_days * gap_days) as bigint) as squared_gap_days,
         max_by(personal_gap_days, occasion_no) as personal_gap_days,
         max_by(threshold_days, occasion_no) as threshold_days,
         max_by(is_annual, occasion_no) as is_annual_buyer
@@ -153,6 +155,7 @@ snapshot as (
         cast({{ days_between('known_customers.created_on', as_of) }} as integer) as days_since_created,
         cast({{ days_between('purchases.last_order_on', as_of) }} as integer) as recency_days,
         purchases.own_gap_days,
+        {{ gap_variation('purchases') }} as gap_variation,
         purchases.personal_gap_days,
         purchases.threshold_days,
         coalesce(purchases.is_annual_buyer, false) as is_annual_buyer,
@@ -298,4 +301,19 @@ measures as (
     from {{ snapshots }}
     cross join percentiles
 )
+{%- endmacro -%}
+
+{#-
+    The standard deviation of a customer's own gaps over their mean: 1 for who buys at random, 0 for who keeps to fixed dates, NULL
+    below two gaps. All gaps together reach from the first purchase to the last.
+-#}
+{%- macro gap_variation(purchases) -%}
+{%- set gaps = '(' ~ purchases ~ '.occasions - 1)' -%}
+{%- set days = days_between(purchases ~ '.first_order_on', purchases ~ '.last_order_on') -%}
+case
+    when {{ purchases }}.occasions > 2
+        then sqrt(
+            greatest(({{ purchases }}.squared_gap_days - cast({{ days }} as double) * {{ days }} / {{ gaps }}) / ({{ gaps }} - 1), 0)
+        ) / (cast({{ days }} as double) / {{ gaps }})
+end
 {%- endmacro -%}
