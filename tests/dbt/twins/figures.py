@@ -293,6 +293,10 @@ class Shop:
             for row in self.documents.category_rates.itertuples():
                 if row.month <= night.as_of:
                     out["category_margin_rate", row.category, row.month] = row.rate
+            champion = self._measures("brier").loc[lambda rows: rows["is_champion"] & (rows["origin"] == "all")].iloc[0]
+            silent = self.value.backtest["is_silent"].mean()
+            out["score_horizon_days", champion["model"], night.as_of] = night.rules["churn"]["horizon_days"]
+            out["score_skill", champion["model"], night.as_of] = 1 - champion["value"] / (silent * (1 - silent))
             for name, value in self.value.parameters("gamma_gamma").items():
                 out["spend_model", name, night.as_of] = value
             tonight = self.value.tonight
@@ -371,12 +375,59 @@ class Shop:
             lambda: pd.Series(self.value.log_likelihoods).rename_axis("model"),
         )  # fmt: skip
         yield rows(
+            "clv_predicted", "customer_clv_horizons", "customer_id, horizon_days", "max(clv_predicted)",
+            lambda: self.value.horizons,
+        )  # fmt: skip
+        # What a model would have said on a past day is the statistics' own; what the two rules say is fitted again.
+        for name in ("auc", "brier"):
+            yield rows(
+                name, "model_quality", "model, origin", f"max({name})",
+                lambda name=name: self._measures(name).set_index(["model", "origin"])["value"],
+            )  # fmt: skip
+            for rule in ("gap", "cadence"):
+                yield rows(
+                    name, "model_quality", "origin", f"max({name})",
+                    lambda name=name, rule=rule: self.value.rule_measured(rule, name), f"model = '{rule}'",
+                )  # fmt: skip
+        yield rows("forecast_events", "model_deciles", "model, origin_on", "sum(events)", self._forecast_events)
+        yield rows(
+            "forecast_events", "model_deciles", "origin_on, decile", "sum(events)",
+            lambda: self.value.silent_deciles, "model = 'gap'",
+        )  # fmt: skip
+        yield rows(
+            "contribution", "score_reasons", "customer_id, feature", "max(contribution)",
+            lambda: self._reasons.set_index(["customer_id", "feature"])["contribution"],
+        )  # fmt: skip
+        yield rows(
+            "contribution", "score_reasons", "customer_id", "max(base) + sum(contribution)",
+            lambda: self._reasons.groupby("customer_id")["margin"].first(),
+        )  # fmt: skip
+        yield rows(
             "figures", "metric_catalog", "kind, metric", "count(*)",
             lambda: pd.DataFrame([row[:2] for row in catalogue_rows()], columns=["kind", "metric"]).pipe(
                 counts, "kind", "metric"
             ),
         )  # fmt: skip
         yield rows("population_value", "population_facts", "fact, subject, known_on", "max(value)", facts)
+
+    def _measures(self, metric: str) -> pd.DataFrame:
+        """A measure of every candidate on every past day, as the statistics found it: inputs, like parameters."""
+        rows = self.night.table("predictions.model_quality")
+        rows = rows[rows["metric"] == metric]
+        return rows.assign(origin=rows["origin_on"].dt.strftime("%Y-%m-%d").fillna("all"))
+
+    def _forecast_events(self) -> pd.Series:
+        """Who bought nothing, by past day: the same people for the rule about silence and for the champion."""
+        silent = self.value.backtest["is_silent"].groupby("origin_on").sum()
+        shown = {"gap", *self._measures("brier").query("is_champion")["model"]}
+        return pd.concat(dict.fromkeys(sorted(shown), silent), names=["model"])
+
+    @property
+    def _reasons(self) -> pd.DataFrame:
+        """The reasons that were found, of those who are to have any; a feature is empty where somebody has none."""
+        found = self.night.table("predictions.churn_reasons")
+        wanted = pd.DataFrame({"customer_id": self.value.explained})
+        return wanted.merge(found, on="customer_id", how="left")
 
     def _source_records(self) -> pd.Series:
         """Records of the customers feeds: deleted ones where they were merged into others or orders name them."""

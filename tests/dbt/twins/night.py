@@ -73,8 +73,16 @@ class Night:
     @cached_property
     def grid(self) -> list[pd.Timestamp]:
         """The days on which states are read, tonight's the last."""
-        days = self.built.execute("select distinct as_of from run.as_of_dates order by as_of").fetchall()
-        return [pd.Timestamp(day) for (day,) in days]
+        return self._wanted("grid", "tonight")
+
+    @cached_property
+    def learned(self) -> list[pd.Timestamp]:
+        """The past days that the churn scores are learned from."""
+        return self._wanted("training")
+
+    def _wanted(self, *purposes: str) -> list[pd.Timestamp]:
+        days = self.table("run.as_of_dates")
+        return sorted(days.loc[days["purpose"].isin(purposes), "as_of"].unique())
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the build file, ``schema.table``; decimals as floats, days as timestamps. Do not change it."""

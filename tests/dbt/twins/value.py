@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaln, gammaln, roots_jacobi
+from scipy.optimize import minimize
+from scipy.special import betaln, expit, gammaln, roots_jacobi, roots_legendre
 
 from tests.dbt.twins.behaviour import Behaviour
 from tests.dbt.twins.cadence import Cadence
@@ -21,6 +22,12 @@ from tests.dbt.twins.night import DAY, Night, local_day, money
 
 YEAR = 365
 CHAMPION_DAYS = 180
+#: Days ahead that value is predicted for.
+HORIZONS = (30, 90, 180, 365, 730)
+#: Of silence and return the rarer has to be known of so many customers before a day is forecast.
+FEWEST_EVENTS = 100
+#: Who has been silent for longer gets no reasons with the score.
+EXPLAINED_SILENCE = 365
 
 
 @dataclass
@@ -284,11 +291,14 @@ class Value:
         model = Alive(**self.parameters("mbg_nbd"), x=x.to_numpy(), last=last.to_numpy(), age=age.to_numpy())
         for name, values in {
             "p_alive": model.p_alive,
-            "churn_probability": model.no_purchase(rules["churn"]["horizon_days"]),
             "expected_orders_365d": model.purchases(YEAR),
-            "discounted_365d": model.discounted(YEAR, rules["clv"]["discount_rate_year"]),
+            **{f"discounted_{days}d": model.discounted(days, rules["clv"]["discount_rate_year"]) for days in HORIZONS},
         }.items():
             out.loc[buyer, name] = values
+        # Like the parameters, what was learned is taken as it is; that everybody has a score is not.
+        scores = self.night.table("predictions.churn_scores").set_index("customer_id")["churn_probability"]
+        assert set(scores.index) == set(out.index[buyer])
+        out["churn_probability"] = scores.reindex(out.index)
         spend = self.parameters("gamma_gamma")
         repeats = (out["occasions"] - 1).where(out["occasions"] > 1, 0)
         total = (repeats * out["mean_occasion"]).fillna(0)
@@ -298,7 +308,8 @@ class Value:
             rules["business"]["default_margin_rate"]
         )
         out["margin_rate"] = rate
-        out["clv_predicted_365d"] = out["discounted_365d"] * (expected * rate.clip(lower=0))
+        out["expected_margin"] = expected * rate.clip(lower=0)
+        out["clv_predicted_365d"] = out["discounted_365d"] * out["expected_margin"]
         # If alive, a customer is expected to buy 1 ÷ P(alive) times as often.
         alive = out["clv_predicted_365d"] / out["p_alive"]
         out["value_at_risk"] = (alive - out["clv_predicted_365d"]).clip(lower=0)
@@ -410,6 +421,82 @@ class Value:
         return out
 
     @cached_property
+    def horizons(self) -> pd.Series:
+        """Predicted value by customer and days ahead."""
+        figures = self.tonight[self.tonight["orders_total"] > 0]
+        values = {days: figures[f"discounted_{days}d"] * figures["expected_margin"] for days in HORIZONS}
+        return pd.concat(values, names=["horizon_days"]).swaplevel()
+
+    # What the scores were like on past days.
+
+    @cached_property
+    def backtest(self) -> pd.DataFrame:
+        """Buyers of every past day that is forecast: whether they bought nothing after it, and what two rules said.
+
+        One row per ``origin_on`` and customer; ``gap`` and ``cadence`` are probabilities. A day is forecast from the
+        latest three whose whole horizon had passed by then, if the rarer of silence and return is known often enough.
+        """
+        learned = self.night.learned
+        horizon = self.night.as_of - learned[-1]
+        later = self.cadence.occasions[["customer_id", "day"]]
+        days: dict[pd.Timestamp, pd.DataFrame] = {}
+        for origin in learned:
+            figures = self.on(origin)
+            figures = figures[figures["orders_total"] > 0].sort_index()
+            bought = later.loc[(later["day"] > origin) & (later["day"] <= origin + horizon), "customer_id"]
+            rows = pd.DataFrame({"is_silent": ~figures.index.isin(bought)}, index=figures.index)
+            rows["gap"] = np.log1p(figures["recency_days"])
+            rows["cadence"] = np.log1p(figures["cadence_ratio"]).fillna(np.log(2))
+            days[origin] = rows
+        forecast = {}
+        for origin, rows in days.items():
+            known = [day for day in days if day + horizon <= origin][-3:]
+            if not known:
+                continue
+            weight = [0.5 ** ((known[-1] - day) / horizon) for day in known]
+            lessons = pd.concat([days[day].assign(weight=each) for day, each in zip(known, weight, strict=True)])
+            if lessons["is_silent"].value_counts().reindex([True, False]).fillna(0).min() >= FEWEST_EVENTS:
+                said = {rule: forecast_of(rows[rule], lessons, rule) for rule in ("gap", "cadence")}
+                forecast[origin] = rows.assign(**said)
+        return pd.concat(forecast, names=["origin_on"])
+
+    def rule_measured(self, rule: str, metric: str) -> pd.Series:
+        """How good the forecasts of a rule were, by origin, and the mean of that.
+
+        ``auc`` is the share of the pairs of a silent and a buying customer that they order rightly, ``brier`` their
+        mean squared error.
+        """
+        found = {}
+        for origin, rows in self.backtest.groupby("origin_on"):
+            silent, buying = rows.loc[rows["is_silent"], rule], rows.loc[~rows["is_silent"], rule]
+            apart = np.subtract.outer(silent.to_numpy(), buying.to_numpy())
+            found[f"{origin:%Y-%m-%d}"] = {
+                "auc": np.mean(apart > 0) + np.mean(apart == 0) / 2,
+                "brier": np.mean((rows[rule] - rows["is_silent"]) ** 2),
+            }[metric]
+        found["all"] = np.mean(list(found.values()))
+        return pd.Series(found).rename_axis("origin")
+
+    @cached_property
+    def silent_deciles(self) -> pd.Series:
+        """Customers who bought nothing, by origin and tenth of those whom the rule about silence thought likeliest."""
+        found = {}
+        for origin, rows in self.backtest.groupby("origin_on"):
+            order = rows.sort_values("gap", ascending=False, kind="stable")["is_silent"].to_numpy()
+            for number, part in enumerate(np.array_split(order, 10), start=1):
+                found[origin, number] = int(part.sum())
+        return pd.Series(found).rename_axis(["origin_on", "decile"])
+
+    @cached_property
+    def explained(self) -> pd.Index:
+        """Whose scores come with reasons: likelier to leave than most, silent for a year at most, not yearly buyers."""
+        figures = self.tonight[self.tonight["orders_total"] > 0]
+        scores = self.night.table("predictions.churn_scores").set_index("customer_id")["prediction_status"]
+        likelier = figures["churn_probability"] > figures["churn_probability"].mean()
+        wanted = figures[likelier & (figures["recency_days"] <= EXPLAINED_SILENCE)]
+        return wanted.index[scores.reindex(wanted.index) == "model"]
+
+    @cached_property
     def log_likelihoods(self) -> dict[str, float]:
         """What each model gives the histories of tonight, with its parameters: logarithms, summed over customers."""
         figures = self.tonight[self.tonight["orders_total"] > 0]
@@ -468,11 +555,6 @@ class Alive:
         left = (self.a / (self.b + self.x)) * ((self.alpha + self.age) / (self.alpha + self.last)) ** (self.r + self.x)
         return 1 / (1 + left)
 
-    def no_purchase(self, days: float) -> np.ndarray:
-        """Probability of no purchase within so many days."""
-        silent = ((self.alpha + self.age) / (self.alpha + self.age + days)) ** (self.r + self.x)
-        return 1 - self.p_alive * (1 - silent)
-
     def purchases(self, days: float) -> np.ndarray:
         """Expected purchases within so many days."""
         out = np.empty(len(self.x))
@@ -483,14 +565,41 @@ class Alive:
             out[at] = alive * np.sum(weights * (1 - kept) / p) / np.sum(weights)
         return out
 
-    def discounted(self, days: int, rate: float) -> np.ndarray:
-        """The same, each month's purchases discounted from the middle of the month."""
-        months = round(days / YEAR * 12)
-        ends = [days * month / months for month in range(months + 1)]
-        by_then = [np.zeros(len(self.x))] + [self.purchases(end) for end in ends[1:]]
-        return sum(
-            (by_then[n + 1] - by_then[n]) * (1 + rate) ** (-((ends[n] + ends[n + 1]) / 2) / YEAR) for n in range(months)
-        )
+    def discounted(self, days: float, rate: float) -> np.ndarray:
+        """The same, each purchase discounted from its moment.
+
+        With a p, they come after t days at (r + x) ÷ (alpha + T + pt) · ((alpha + T) ÷ (alpha + T + pt))^(r + x).
+        """
+        out = np.empty(len(self.x))
+        points, shares = roots_legendre(64)
+        moments, lengths = days * (points + 1) / 2, days * shares / 2
+        worth = lengths * (1 + rate) ** (-moments / YEAR)
+        for at, (x, age, alive) in enumerate(zip(self.x, self.age, self.p_alive, strict=True)):
+            nodes, weights = roots_jacobi(48, self.b + x, self.a - 1)
+            since = self.alpha + age
+            ahead = since + np.outer((nodes + 1) / 2, moments)
+            density = (self.r + x) * (since / ahead) ** (self.r + x) / ahead
+            out[at] = alive * (weights @ density @ worth) / np.sum(weights)
+        return out
+
+
+def forecast_of(column: pd.Series, lessons: pd.DataFrame, rule: str) -> pd.Series:
+    """Probabilities by the logistic regression on one column, with a ridge of 1 on the standardised coefficient."""
+    event, weight = lessons["is_silent"].to_numpy(float), lessons["weight"].to_numpy()
+    centre = np.average(lessons[rule], weights=weight)
+    scale = math.sqrt(np.average((lessons[rule] - centre) ** 2, weights=weight))
+    standard = ((lessons[rule] - centre) / scale).to_numpy()
+
+    def loss(at: np.ndarray) -> float:
+        odds = at[0] + at[1] * standard
+        return np.sum(weight * (np.logaddexp(0, odds) - event * odds)) + at[1] ** 2 / 2
+
+    def slope(at: np.ndarray) -> np.ndarray:
+        error = weight * (expit(at[0] + at[1] * standard) - event)
+        return np.array([error.sum(), (error * standard).sum() + at[1]])
+
+    found = minimize(loss, np.zeros(2), jac=slope, method="BFGS", options={"gtol": 1e-9}).x
+    return expit(found[0] + found[1] * (column - centre) / scale)
 
 
 def meets(condition: str, figures: pd.DataFrame) -> pd.Series:
