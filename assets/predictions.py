@@ -30,6 +30,7 @@ __all__ = [
     "FEATURES",
     "PREVIOUS_SCORES",
     "SCORE_FACTS",
+    "judge_scores",
     "keep_previous_scores",
     "predict",
     "prediction_assets",
@@ -338,18 +339,22 @@ def _skill(result: "ChurnResult", candidate: str) -> float | None:
     return None
 
 
-def _judged(
+def judge_scores(
     con: "duckdb.DuckDBPyConnection", churn: "ChurnResult", horizon_days: int, limits: "Limits"
 ) -> "GateResult":
-    """Compare tonight's scores with the rule about silence, and with those of the last release."""
+    """Compare tonight's scores with the rule about silence, and with those of the last release.
+
+    Scores older than their own horizon are nobody's measure any more: what they foretold has happened.
+    """
     from expectations import score_gate
     from models.backtest import BASELINE
 
     # Scores of another horizon are easier or harder to get right.
     previous = con.execute(
         "select skill.value from run.previous_score_facts as skill, run.previous_score_facts as horizon "
-        "where skill.fact = 'score_skill' and horizon.fact = 'score_horizon_days' and horizon.value = ?",
-        [horizon_days],
+        "where skill.fact = 'score_skill' and horizon.fact = 'score_horizon_days' and horizon.value = ? "
+        "and skill.known_on > (select max(as_of) from run.as_of_dates where purpose = 'tonight') - cast(? as integer)",
+        [horizon_days, horizon_days],
     ).fetchall()
     return score_gate(
         _skill(churn, churn.champion),
@@ -537,7 +542,7 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
                 con, horizon_days=rules.churn.horizon_days, discount_rate_year=rules.clv.discount_rate_year
             )
             churn = score_churn(con, horizon_days=rules.churn.horizon_days)
-            verdict = _judged(con, churn, rules.churn.horizon_days, Limits.from_rules(rules.gates))
+            verdict = judge_scores(con, churn, rules.churn.horizon_days, Limits.from_rules(rules.gates))
             if verdict.warnings:
                 keep_previous_scores(con)
             check = report(con, verdict)

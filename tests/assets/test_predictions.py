@@ -15,9 +15,11 @@ from assets.predictions import (
     FEATURES,
     PREVIOUS_SCORES,
     SCORE_FACTS,
+    judge_scores,
     keep_previous_scores,
     score_churn,
 )
+from expectations import Limits
 from models.churn import Activity, Origin, Plan, learn, origins_for
 from warehouse.build import replace_table
 
@@ -52,6 +54,12 @@ def distances(bought: Purchases) -> Plan:
     return origins_for(max(((TONIGHT - min(days)).days for days in bought.values()), default=0), HORIZON)
 
 
+def variation(days: list[date]) -> float | None:
+    """The sample deviation of the gaps over their mean; nothing below two gaps."""
+    gaps = np.diff([each.toordinal() for each in days])
+    return None if len(gaps) < 2 else float(gaps.std(ddof=1) / gaps.mean())
+
+
 def snapshot(name: str, days: list[date], day: date) -> dict[str, Any]:
     return {
         "as_of": day,
@@ -61,6 +69,7 @@ def snapshot(name: str, days: list[date], day: date) -> dict[str, Any]:
         "repeat_recency_days": (days[-1] - days[0]).days,
         "age_days": (day - days[0]).days,
         "personal_gap_days": 30.0 + len(days),
+        "gap_variation": variation(days),
         "is_annual_buyer": False,
         "own_gap_days": None if len(days) == 1 else (days[-1] - days[0]).days / (len(days) - 1),
         "net_revenue": 10.0 * len(days),
@@ -84,6 +93,7 @@ def shop() -> Iterator[Shop]:
                 "repeat_recency_days": "integer",
                 "age_days": "integer",
                 "personal_gap_days": "double",
+                "gap_variation": "double",
                 "is_annual_buyer": "boolean",
                 "has_contract": "boolean",
                 "is_paused": "boolean",
@@ -135,6 +145,7 @@ def origin_of(bought: Purchases, day: date, horizon: int | None) -> Origin:
         age=np.array([float((day - days[0]).days) for days in rows.values()]),
         cadence=np.array([30.0 + len(days) for days in rows.values()]),
         yearly=nothing,
+        variation=np.array([variation(days) for days in rows.values()], dtype=np.float64),
         features=features,
         next_purchase=None if horizon is None else np.array([min(each, default=np.nan) for each in later], dtype=float),
         purchases_after=None
@@ -234,3 +245,16 @@ def test_the_last_good_scores_stay_with_their_date_and_newcomers_get_tonights(sh
     assert kept[0][7] == TONIGHT
     assert con.execute("select count(*) from predictions.churn_reasons").fetchall() == [(0,)]
     assert sorted(con.execute("select * from predictions.score_facts").fetchall()) == sorted(facts)
+
+
+@pytest.mark.parametrize(("days_ago", "is_held"), [(3, True), (HORIZON - 1, True), (HORIZON, False)])
+def test_better_scores_are_the_measure_until_their_horizon_has_passed(shop: Shop, days_ago: int, is_held: bool) -> None:
+    con, _ = shop(200)
+    learned = score_churn(con, horizon_days=HORIZON)
+    before = TONIGHT - timedelta(days=days_ago)
+    facts = [("score_skill", "logistic", before, 0.99), ("score_horizon_days", "logistic", before, float(HORIZON))]
+    replace_table(con, "run", "previous_score_facts", SCORE_FACTS, facts)
+    verdict = judge_scores(con, learned, HORIZON, Limits(max_score_loss=1.0))
+    assert not verdict.warnings
+    verdict = judge_scores(con, learned, HORIZON, Limits(max_score_loss=0.05))
+    assert bool(verdict.warnings) is is_held
