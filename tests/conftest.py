@@ -29,7 +29,7 @@ LONGEST_FIRST = (
 TOGETHER = ("tests/assets/", "tests/dbt/")
 
 
-# Before the distributing plugin, which reads the groups in the same hook: later, nothing is kept together.
+# Before the distributing plugin, which reads the groups in the same hook.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that take longest first, and keep on one worker what shares a file or a night."""
