@@ -155,7 +155,7 @@ snapshot as (
         cast({{ days_between('known_customers.created_on', as_of) }} as integer) as days_since_created,
         cast({{ days_between('purchases.last_order_on', as_of) }} as integer) as recency_days,
         purchases.own_gap_days,
-        {{ gap_variation('purchases') }} as gap_variation,
+        {{ significant(gap_variation('purchases')) }} as gap_variation,
         purchases.personal_gap_days,
         purchases.threshold_days,
         coalesce(purchases.is_annual_buyer, false) as is_annual_buyer,

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from assets.dbt_process import PROJECT_DIR, DbtProcess
 from assets.identity import find_people
-from assets.predictions import predict
+from assets.predictions import predict, score_churn
 from assets.raw import CUSTOMER_STATE, IDENTITY_STATE, LIST_STATE
 from destinations.list_files import write_parquet
 from orchestration.trials import PYTHON_STEPS
@@ -101,6 +101,7 @@ def build(home: Path, project: Project, days: Iterable[tuple[date, str]], *targe
                 find_people(con, rules.identity.max_records_per_customer)
             elif step == "before_scores" and "model.keeprate.btyd_states" in wanted_tables:
                 predict(con, horizon_days=rules.churn.horizon_days, discount_rate_year=rules.clv.discount_rate_year)
+                score_churn(con, horizon_days=rules.churn.horizon_days)
 
 
 def month_ends(before: date, number: int) -> list[date]:
