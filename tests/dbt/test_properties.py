@@ -55,7 +55,7 @@ LAST_DAY = TONIGHT + timedelta(days=45)
 #: Days of the grid that a home would have run nights for.
 RECENT = (date(2024, 3, 1), date(2024, 3, 15), date(2024, 3, 16))
 #: A month end whose snapshots are kept whole.
-TRAINED_ON = date(2023, 10, 31)
+TRAINED_ON = date(2023, 12, 31)
 STEPS = ("before_identity", "before_scores", "after_scores")
 
 Rows = list[tuple[Any, ...]]
