@@ -17,6 +17,9 @@ from warehouse.errors import WarehouseError
 __all__ = ["attached", "connect", "quote_literal", "quote_name"]
 
 _MEMORY = ":memory:"
+#: DuckDB 2.0.0 bounds a sum over rows joined with a single row (``as_of = (select max(as_of) …)``) as if there were few
+#: of them, and answers comparisons with that sum from the bounds, wrongly. dbt's profile switches it off as well.
+_DISABLED_OPTIMIZERS = "statistics_propagation"
 
 
 @contextmanager
@@ -70,6 +73,7 @@ def connect(
         con.execute("set autoload_known_extensions = false")
         con.execute("set TimeZone = 'UTC'")
         con.execute("set preserve_insertion_order = true")
+        con.execute(f"set disabled_optimizers = {quote_literal(_DISABLED_OPTIMIZERS)}")
         con.execute(f"set threads = {int(threads)}")
         if memory_limit is not None:
             con.execute(f"set memory_limit = {quote_literal(memory_limit)}")
