@@ -38,6 +38,28 @@ cast(case when {{ period }} = 'quarter' then {{ dbt.date_trunc('quarter', day) }
     select 'quarter' as period
 {%- endmacro -%}
 
+{#-
+    The common table expressions of the last day of the customer grid in each month and quarter; last of them `ends_of_periods`. The
+    calling model has `kinds_of_periods`. The grid is read by name wherever it is needed: what is imported and then read twice is kept
+    in memory.
+-#}
+{%- macro ends_of_periods() -%}
+grid_days as (
+    select distinct as_of
+    from {{ ref('customer_grid') }}
+),
+
+ends_of_periods as (
+    select
+        kinds_of_periods.period,
+        {{ period_start('kinds_of_periods.period', 'grid_days.as_of') }} as month,
+        max(grid_days.as_of) as as_of
+    from grid_days
+    cross join kinds_of_periods
+    group by all
+)
+{%- endmacro -%}
+
 {#- Whether a campaign asks its receivers for an answer, by what its source calls it. -#}
 {%- macro is_survey_campaign(kind) -%}
 (lower({{ kind }}) like '%survey%' or lower({{ kind }}) in ('nps', 'csat', 'feedback', 'questionnaire')

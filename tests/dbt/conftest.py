@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from assets.raw import (
     TAG_STATE,
 )
 from rules.indicators import catalogue_rows
-from sources import catalog
+from sources import SourceDefaults, catalog
+from tests.landing import put, read_landing
 from warehouse.build import FeedFiles, carry_over, register_raw, replace_table, write_run_tables
 from warehouse.connection import connect
 
@@ -115,6 +117,14 @@ def prepare(home: Path) -> Path:
         for table, columns in CHURN_TABLES.items():
             replace_table(con, "predictions", table, columns, [])
     return database
+
+
+def land(home: Path, files: Mapping[str, bytes | str], now: datetime) -> None:
+    """Put files below landing and read them; none may be refused."""
+    for name, content in files.items():
+        put(home, name, content)
+    with connect() as con:
+        assert read_landing(con, home, SourceDefaults("UTC", "GBP"), now).refusals == []
 
 
 def target_of(home: Path) -> Path:

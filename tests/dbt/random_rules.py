@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from rules import Rules
 from rules.document import read_document
@@ -317,7 +318,7 @@ def _ranked(metric: str, sign: str, share: float) -> Condition:
 def _one_of(metric: str, ids: Sequence[str]) -> Condition:
     def holds(known: Known) -> Truth:
         is_one = np.isin(known[metric].astype(str), ids)
-        is_known = known[metric] != None  # noqa: E711  (element by element)
+        is_known = pd.notna(known[metric])
         return is_one & is_known, ~is_one & is_known
 
     listed = ", ".join(f"'{each}'" for each in ids)

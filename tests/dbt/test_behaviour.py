@@ -16,8 +16,7 @@ import pytest
 
 from rules import dbt_vars
 from rules import load as load_rules
-from sources import SourceDefaults, load
-from tests.dbt.conftest import SCORES, prepare, run_dbt
+from tests.dbt.conftest import SCORES, land, prepare, run_dbt
 from warehouse.connection import connect
 
 if TYPE_CHECKING:
@@ -156,21 +155,7 @@ def _record_id(name: str) -> str:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the snapshots of tonight and of an earlier day, and the signals of the default rules."""
     home = tmp_path_factory.mktemp("behaviour")
-    for name, text in FILES.items():
-        file = home / "landing" / "shop" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    with connect() as con:
-        result = load(
-            con,
-            landing=home / "landing",
-            raw=home / "raw",
-            rejected=home / "rejected",
-            work=home / "work",
-            defaults=SourceDefaults("UTC", "GBP"),
-            now=NIGHT,
-        )
-    assert result.refusals == []
+    land(home, {f"shop/{name}": text for name, text in FILES.items()}, NIGHT)
     with connect(prepare(home)) as con:
         con.execute("insert into run.as_of_dates values (?, 'training')", [EARLIER])
         con.executemany(

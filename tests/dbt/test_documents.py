@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from sources import SourceDefaults, load
-from tests.dbt.conftest import prepare, run_dbt
+from tests.dbt.conftest import land, prepare, run_dbt
 from warehouse.connection import connect
 
 NIGHT = datetime(2024, 3, 31, 2, tzinfo=UTC)
@@ -97,21 +96,7 @@ FILES = [
 def documents(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], str]:
     """A home whose tables are built, the outcome of each node, and what dbt printed."""
     home = tmp_path_factory.mktemp("documents")
-    for source, name, text in FILES:
-        file = home / "landing" / source / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    with connect() as con:
-        result = load(
-            con,
-            landing=home / "landing",
-            raw=home / "raw",
-            rejected=home / "rejected",
-            work=home / "work",
-            defaults=SourceDefaults("UTC", "GBP"),
-            now=NIGHT,
-        )
-    assert result.refusals == []
+    land(home, {f"{source}/{name}": text for source, name, text in FILES}, NIGHT)
     prepare(home)
     status, output = run_dbt(
         home,

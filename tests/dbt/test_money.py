@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from sources import SourceDefaults, load
-from tests.dbt.conftest import prepare, run_dbt
+from tests.dbt.conftest import land, prepare, run_dbt
 from warehouse.connection import connect
 
 NIGHT = datetime(2024, 3, 31, 2, tzinfo=UTC)
@@ -158,21 +157,7 @@ ASKED = {
 def ledgers(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the ledgers say under plain rules, and when everything is asked otherwise."""
     home = tmp_path_factory.mktemp("money")
-    folder = home / "landing" / "shop"
-    folder.mkdir(parents=True)
-    for name, text in FILES.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    with connect() as con:
-        result = load(
-            con,
-            landing=home / "landing",
-            raw=home / "raw",
-            rejected=home / "rejected",
-            work=home / "work",
-            defaults=SourceDefaults("UTC", "GBP"),
-            now=NIGHT,
-        )
-    assert result.refusals == []
+    land(home, {f"shop/{name}": text for name, text in FILES.items()}, NIGHT)
     prepare(home)
     return build(home, PLAIN), build(home, OTHERWISE)
 

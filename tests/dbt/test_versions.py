@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from sources import SourceDefaults, load
-from tests.dbt.conftest import prepare, run_dbt
+from tests.dbt.conftest import land, prepare, run_dbt
 from warehouse.connection import connect
 
 NIGHT = datetime(2026, 2, 1, 2, tzinfo=UTC)
@@ -97,23 +96,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ],
         ),
     ]
-    with connect() as con:
-        for number in range(max(map(max, arrivals)) + 1):
-            for arrival in arrivals:
-                for name, text in arrival.get(number, {}).items():
-                    file = home / "landing" / name
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    file.write_bytes(text if isinstance(text, bytes) else text.encode())
-            result = load(
-                con,
-                landing=home / "landing",
-                raw=home / "raw",
-                rejected=home / "rejected",
-                work=home / "work",
-                defaults=SourceDefaults("UTC", "GBP"),
-                now=NIGHT + timedelta(days=number),
-            )
-            assert result.refusals == []
+    for number in range(max(map(max, arrivals)) + 1):
+        files = {name: text for arrival in arrivals for name, text in arrival.get(number, {}).items()}
+        land(home, files, NIGHT + timedelta(days=number))
     build = prepare(home)
     # Without tests: nobody is identified here.
     status, output = run_dbt(home, "run", "--select", "+deliveries")

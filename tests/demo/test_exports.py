@@ -12,8 +12,9 @@ import duckdb
 import pytest
 
 from demo import DemoSummary, write_demo
-from sources import LoadResult, SourceDefaults, canonical_feeds, load
+from sources import LoadResult, SourceDefaults, canonical_feeds
 from sources.mapping import CODES
+from tests.landing import read_landing
 
 CUSTOMERS = 1_000
 NIGHT = datetime(2026, 1, 2, 1, tzinfo=UTC)
@@ -76,15 +77,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
     summary = write(folder)
     with duckdb.connect(config={"threads": 2}) as con:
-        result = load(
-            con,
-            landing=folder / "landing",
-            raw=folder / "raw",
-            rejected=folder / "rejected",
-            work=folder / "work",
-            defaults=SourceDefaults("Asia/Shanghai", "CNY"),
-            now=NIGHT,
-        )
+        result = read_landing(con, folder, SourceDefaults("Asia/Shanghai", "CNY"), NIGHT)
         yield Demo(folder, summary, con, result)
 
 

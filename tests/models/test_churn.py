@@ -239,7 +239,7 @@ def test_purchase_models_alone_expect_too_few_orders_and_are_not_calibrated(
 def test_online_retail_shows_no_dropout() -> None:
     _, now, _ = scored(online_retail, 161)
     for make in ESTIMATORS.values():
-        assert make().fit(now.frequency, now.recency, now.age).status_ == "boundary_no_dropout"  # type: ignore[attr-defined]
+        assert make().fit(now.frequency, now.recency, now.age).status_ == "boundary_no_dropout"
 
 
 def test_a_second_order_a_day_after_the_first_makes_a_later_return_less_likely() -> None:
@@ -296,7 +296,7 @@ def test_the_table_of_quality_has_every_candidate_on_three_days(
 
 
 def changed(origin: Origin, **columns: object) -> Origin:
-    return dataclasses.replace(origin, **columns)  # type: ignore[arg-type]
+    return dataclasses.replace(origin, **columns)
 
 
 @pytest.fixture(scope="module")

@@ -347,7 +347,7 @@ def test_spend_that_says_nothing_gives_the_population_mean() -> None:
         ("same length", [1, 2], [1], [2]),
     ],
 )
-def test_impossible_histories_are_refused_by_name(name: str, x: list, last: list, age: list) -> None:  # type: ignore[type-arg]
+def test_impossible_histories_are_refused_by_name(name: str, x: list, last: list, age: list) -> None:
     with pytest.raises(ValueError, match=name):
         BetaGeoNBD().fit(x, last, age)
     with pytest.raises(ValueError, match=name):

@@ -184,7 +184,7 @@ def test_the_chance_to_buy_again_of_the_pareto_nbd_is_an_integral_over_the_next_
 )
 def test_impossible_questions_are_refused(message: str, arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=message):
-        value_states(MODELS[0], SPEND, *STATES, **{"discount_rate_year": 0.08, **arguments})  # type: ignore[arg-type]
+        value_states(MODELS[0], SPEND, *STATES, **{"discount_rate_year": 0.08, **arguments})
     with pytest.raises(ValueError, match="level must lie between"):
         MODELS[0].time_to_next_purchase(1.0, 1, 1, 2)
 

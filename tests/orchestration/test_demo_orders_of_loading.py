@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from demo import write_demo
-from sources import SourceDefaults, load
+from sources import SourceDefaults
+from tests.landing import read_landing
 
 pytestmark = pytest.mark.slow
 
@@ -66,16 +67,8 @@ def arrive(landing, home, order):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
             if number % 8 == 7 or file is files[-1]:
-                result = load(
-                    con,
-                    landing=home / "landing",
-                    raw=home / "raw",
-                    rejected=home / "rejected",
-                    work=home / "work",
-                    defaults=SourceDefaults("Asia/Shanghai", "CNY"),
-                    now=FIRST_SEEN + timedelta(hours=number),
-                )
-                assert result.refusals == []
+                now = FIRST_SEEN + timedelta(hours=number)
+                assert read_landing(con, home, SourceDefaults("Asia/Shanghai", "CNY"), now).refusals == []
     for file in files:
         deliver_again(home / "landing" / file.relative_to(landing), is_zipped=order.random() < 0.3)
 

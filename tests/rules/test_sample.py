@@ -32,8 +32,10 @@ rfm:
     - {id: win_back, zh: 重要挽回客户, en: Win back, when: {r: [1, 2], f: [4, 5], m: [4, 5]}}
     - {id: other, zh: 其他, en: Other, when: default}
 tiers:                          # VALUE axis only; first match wins; last must be default
-  - {id: high_value, zh: 高价值客户, en: High, when: "pct(clv_net_margin_basis) >= 0.80 and orders_365d >= 3", owner: vip}
-  - {id: potential, zh: 潜力客户, en: Potential, when: "pct(active_days_90d) >= 0.60 and orders_365d <= 2", owner: growth}
+  - {id: high_value, zh: 高价值客户, en: High,
+     when: "pct(clv_net_margin_basis) >= 0.80 and orders_365d >= 3", owner: vip}
+  - {id: potential, zh: 潜力客户, en: Potential,
+     when: "pct(active_days_90d) >= 0.60 and orders_365d <= 2", owner: growth}
   - {id: regular, zh: 一般客户, en: Regular, when: default, owner: crm}
 display_layer:                  # four layers = value axis overlaid by risk axis
   - {id: at_risk, zh: 流失风险客户, en: At risk, when: "risk_level in ('high','critical')"}
@@ -50,15 +52,21 @@ churn:
   threshold: {method: cadence_quantile, q: 0.90, min_days: 30, max_days: 400, one_time_days: 180}
   annual_buyers: {detect: true, tolerance: 1.25}
 signals:
-  - {id: no_login_14d, zh: 连续两周未登录, en: No login, metric: days_since_login, op: ">=", value: 14, weight: 0.35, escalate: {value: 21, weight: 0.5}}
-  - {id: feature_use_drop_80pct, zh: 功能使用下降80%, en: Uses less, metric: feature_events_30d, vs: prior_90d_monthly_avg, op: drop_pct, value: 0.8, min_baseline: 10, weight: 0.5}
-  - {id: order_count_drop, zh: 订单数量骤减, en: Fewer orders, metric: orders_90d, vs: prior_90d, op: drop_pct, value: 0.5, min_baseline: 3, weight: 0.5}
+  - {id: no_login_14d, zh: 连续两周未登录, en: No login, metric: days_since_login,
+     op: ">=", value: 14, weight: 0.35, escalate: {value: 21, weight: 0.5}}
+  - {id: feature_use_drop_80pct, zh: 功能使用下降80%, en: Uses less, metric: feature_events_30d,
+     vs: prior_90d_monthly_avg, op: drop_pct, value: 0.8, min_baseline: 10, weight: 0.5}
+  - {id: order_count_drop, zh: 订单数量骤减, en: Fewer orders, metric: orders_90d, vs: prior_90d,
+     op: drop_pct, value: 0.5, min_baseline: 3, weight: 0.5}
   - {id: overdue, zh: 超出个人购买周期, en: Late, metric: cadence_ratio, op: ">=", value: 1.5, weight: 0.4}
   - {id: no_order_months, zh: 几个月未下单, en: No order, metric: recency_days, op: ">=", value: 120, weight: 0.6}
   - {id: low_nps, zh: NPS低分, en: Low NPS, metric: nps_latest, op: "<=", value: 6, max_age_days: 180, weight: 0.3}
-  - {id: tickets_rising, zh: 投诉工单上升, en: More tickets, metric: tickets_30d, vs: prior_90d_monthly_avg, op: rise_pct, value: 1.0, min_value: 2, weight: 0.3}
-  - {id: unresolved_repeat_ticket, zh: 多次反馈未解决, en: Unsolved, metric: open_repeat_tickets, op: ">=", value: 2, weight: 0.5}
-  - {id: renewal_near_inactive, zh: 临近续费且活跃下降, en: Renewal near, metric: days_to_renewal, op: "<=", value: 60, and: "usage_trend_30d < -0.3", weight: 0.6}
+  - {id: tickets_rising, zh: 投诉工单上升, en: More tickets, metric: tickets_30d, vs: prior_90d_monthly_avg,
+     op: rise_pct, value: 1.0, min_value: 2, weight: 0.3}
+  - {id: unresolved_repeat_ticket, zh: 多次反馈未解决, en: Unsolved, metric: open_repeat_tickets,
+     op: ">=", value: 2, weight: 0.5}
+  - {id: renewal_near_inactive, zh: 临近续费且活跃下降, en: Renewal near, metric: days_to_renewal,
+     op: "<=", value: 60, and: "usage_trend_30d < -0.3", weight: 0.6}
 risk_levels: {medium: 40, high: 60, critical: 80}
 lists:
   - id: churn_alert
@@ -78,7 +86,7 @@ contact_policy:
   quiet_after: {order_hours: 48, complaint_days: 14, refund_open: true}
   priority: [vip_protection, churn_alert, winback, repurchase_reminder, birthday_care, cross_sell]
   global_holdout_pct: 5
-"""  # noqa: E501
+"""
 #: What the sketch has and no table reads yet.
 NOT_YET = {"clv.horizons_days": "is not a known setting", "contact_policy": "is not a known setting"}
 #: What it leaves open and a rules file has to say.

@@ -12,8 +12,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from sources import FeedFiles, LoadResult, SourceDefaults, load
+from sources import FeedFiles, LoadResult, SourceDefaults
 from sources.limits import LIMITS, Limits
+from tests.landing import put, read_landing
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "online_retail" / "online_retail.csv.gz"
 RETAIL_HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -57,23 +58,11 @@ class Home:
 
     def put(self, name: str, content: bytes | str) -> Path:
         """Write ``landing/<name>``."""
-        file = self.root / "landing" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content.encode() if isinstance(content, str) else content)
-        return file
+        return put(self.root, name, content)
 
-    def load(self, now: datetime = NIGHT, *, landing: Path | None = None) -> LoadResult:
+    def load(self, now: datetime = NIGHT, **others: Path) -> LoadResult:
         """Read landing once."""
-        return load(
-            self.con,
-            landing=landing or self.root / "landing",
-            raw=self.root / "raw",
-            rejected=self.root / "rejected",
-            work=self.root / "work",
-            defaults=self.defaults,
-            now=now,
-            limits=self.limits,
-        )
+        return read_landing(self.con, self.root, self.defaults, now, limits=self.limits, **others)
 
     def rows(self, files: FeedFiles, *columns: str) -> list[tuple[Any, ...]]:
         """Columns of a raw relation, in the order of its records."""

@@ -143,8 +143,8 @@ def test_nested_json_becomes_dotted_columns_and_rows(home: "Home") -> None:
         'system: generic\nfiles: {"*": {as: order_lines, columns: {product_id: lines.sku, quantity: lines.n, '
         "unit_price: lines.n2}, read: {fill_down: [order_id]}}}"
     )
-    document["data"][0]["lines"][0]["n2"] = 3  # type: ignore[index]
-    document["data"][0]["lines"][1]["n2"] = 4  # type: ignore[index]
+    document["data"][0]["lines"][0]["n2"] = 3
+    document["data"][0]["lines"][1]["n2"] = 4
     home.put("shop/source.yml", settings)
     home.put("shop/entries.json", json.dumps(document, ensure_ascii=False))
     result = home.load()

@@ -15,7 +15,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sources import Delivery, LoadResult, SourceDefaults, canonical_feeds, load
+from sources import Delivery, LoadResult, SourceDefaults, canonical_feeds
+from tests.landing import read_landing
 
 from .landing import FOLDER, Packing, accounts_of, land, said_of
 
@@ -129,15 +130,7 @@ def read_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
             home = tmp_path_factory.mktemp(system)
             for source in said_of(system):
                 land(system, source, home / "landing" / source, repack)
-            result = load(
-                con,
-                landing=home / "landing",
-                raw=home / "raw",
-                rejected=home / "rejected",
-                work=home / "work",
-                defaults=SourceDefaults("Asia/Shanghai", "CNY"),
-                now=NIGHT,
-            )
+            result = read_landing(con, home, SourceDefaults("Asia/Shanghai", "CNY"), NIGHT)
             return Export(FOLDER / system, con, result)
 
         unchanged = cache(read)

@@ -15,7 +15,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from sources import LoadResult, SourceDefaults, canonical_feeds, load
+from sources import LoadResult, SourceDefaults, canonical_feeds
+from tests.landing import read_landing
 
 from .landing import FOLDER as HERE
 from .landing import land_western, said_of_western
@@ -51,15 +52,7 @@ class Loaded:
 
 def read(root: Path, con: duckdb.DuckDBPyConnection) -> LoadResult:
     """Read landing once."""
-    return load(
-        con,
-        landing=root / "landing",
-        raw=root / "raw",
-        rejected=root / "rejected",
-        work=root / "work",
-        defaults=SourceDefaults("UTC", "EUR"),
-        now=NIGHT,
-    )
+    return read_landing(con, root, SourceDefaults("UTC", "EUR"), NIGHT)
 
 
 @pytest.fixture(scope="module", params=SYSTEMS)

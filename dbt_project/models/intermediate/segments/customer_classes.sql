@@ -31,6 +31,7 @@ risk as (
 final as (
     select
         as_of,
+        display_layer,
         {%- for scheme in var('segment_schemes') %}
         {{ scheme.case }} as {{ segment_column(scheme) }},
         {%- endfor %}

@@ -35,6 +35,10 @@ products as (
     select * from {{ ref('customer_products') }}
 ),
 
+classes as (
+    select * from {{ ref('customer_classes') }}
+),
+
 consents as (
     select * from {{ ref('customer_consents') }}
     where replaced_on is null
@@ -64,34 +68,6 @@ completeness as (
     from resolved_customers
 ),
 
-{{ measures('snapshots') }},
-
-judged as (
-    select
-        measures.*,
-        grid.tier,
-        grid.lifecycle_stage,
-        clv.clv_predicted_365d,
-        risk.churn_probability,
-        risk.risk_score,
-        risk.risk_level,
-        risk.value_at_risk
-    from measures
-    inner join grid
-        on measures.customer_id = grid.customer_id
-    left join clv
-        on measures.customer_id = clv.customer_id
-    left join risk
-        on measures.customer_id = risk.customer_id
-),
-
-layered as (
-    select
-        customer_id,
-        {{ var('display_case') }} as display_layer
-    from judged
-),
-
 final as (
     select
         {{ tonight() }} as as_of,
@@ -108,7 +84,7 @@ final as (
         -- where the customer stands
         grid.tier,
         grid.lifecycle_stage,
-        layered.display_layer,
+        classes.display_layer,
 
         -- transactions
         customers.first_order_at,
@@ -183,8 +159,8 @@ final as (
         on customers.customer_id = snapshots.customer_id
     left join grid
         on customers.customer_id = grid.customer_id
-    left join layered
-        on customers.customer_id = layered.customer_id
+    left join classes
+        on customers.customer_id = classes.customer_id
     left join completeness
         on customers.customer_id = completeness.customer_id
     left join products

@@ -41,21 +41,7 @@ latest_answers as (
     from placed
 ),
 
--- Read by name where it is needed: what is imported and then read twice is kept in memory.
-grid_days as (
-    select distinct as_of
-    from {{ ref('customer_grid') }}
-),
-
-ends_of_periods as (
-    select
-        kinds_of_periods.period,
-        {{ period_start('kinds_of_periods.period', 'grid_days.as_of') }} as month,
-        max(grid_days.as_of) as as_of
-    from grid_days
-    cross join kinds_of_periods
-    group by all
-),
+{{ ends_of_periods() }},
 
 customers_of_facts as (
     select distinct

@@ -28,11 +28,13 @@ previous as (
     select * from {{ source('run', 'previous_customer_tags') }}
 ),
 
-tag_groups as (
+known_tags as (
     {%- for tag in var('tags') %}
     select
         '{{ tag.id }}' as tag,
-        '{{ tag.group }}' as tag_group
+        '{{ tag.group }}' as tag_group,
+        {{ literal(tag.zh) }} as tag_zh,
+        {{ literal(tag.en) }} as tag_en
     {%- if not loop.last %}
 
     union all
@@ -40,7 +42,9 @@ tag_groups as (
     {%- else %}
     select
         cast(null as {{ dbt.type_string() }}) as tag,
-        cast(null as {{ dbt.type_string() }}) as tag_group
+        cast(null as {{ dbt.type_string() }}) as tag_group,
+        cast(null as {{ dbt.type_string() }}) as tag_zh,
+        cast(null as {{ dbt.type_string() }}) as tag_en
     where false
     {%- endfor %}
 ),
@@ -50,19 +54,19 @@ given_by_people as (
     select
         source_customers.customer_id,
         manual_tags.tag,
-        tag_groups.tag_group,
+        known_tags.tag_group,
         manual_tags.valid_from
     from manual_tags
     inner join source_customers
         on manual_tags.source = source_customers.source
         and manual_tags.source_customer_id = source_customers.source_customer_id
-    left join tag_groups
-        on manual_tags.tag = tag_groups.tag
+    left join known_tags
+        on manual_tags.tag = known_tags.tag
     where manual_tags.valid_from <= {{ tonight() }}
         and (manual_tags.valid_to > {{ tonight() }} or manual_tags.valid_to is null)
     qualify
         row_number() over (
-            partition by source_customers.customer_id, coalesce(tag_groups.tag_group, 'tag ' || manual_tags.tag)
+            partition by source_customers.customer_id, coalesce(known_tags.tag_group, 'tag ' || manual_tags.tag)
             order by manual_tags.valid_from desc, manual_tags.line_no desc
         ) = 1
 ),
@@ -212,32 +216,13 @@ joined as (
     group by customer_id, tag, source_kind, source, valid_from
 ),
 
-labels as (
-    {%- for tag in var('tags') %}
-    select
-        '{{ tag.id }}' as tag,
-        {{ literal(tag.zh) }} as tag_zh,
-        {{ literal(tag.en) }} as tag_en
-    {%- if not loop.last %}
-
-    union all
-    {% endif %}
-    {%- else %}
-    select
-        cast(null as {{ dbt.type_string() }}) as tag,
-        cast(null as {{ dbt.type_string() }}) as tag_zh,
-        cast(null as {{ dbt.type_string() }}) as tag_en
-    where false
-    {%- endfor %}
-),
-
 -- What a source or a person wrote is its own label in both languages.
 final as (
     select
         joined.customer_id,
         joined.tag,
-        case when joined.source_kind = 'source_system' then joined.tag else coalesce(labels.tag_zh, joined.tag) end as tag_zh,
-        case when joined.source_kind = 'source_system' then joined.tag else coalesce(labels.tag_en, joined.tag) end as tag_en,
+        case when joined.source_kind = 'source_system' then joined.tag else coalesce(known_tags.tag_zh, joined.tag) end as tag_zh,
+        case when joined.source_kind = 'source_system' then joined.tag else coalesce(known_tags.tag_en, joined.tag) end as tag_en,
         joined.tag_group,
         joined.source_kind,
         joined.source,
@@ -246,8 +231,8 @@ final as (
         joined.valid_to,
         joined.valid_to is null as is_current
     from joined
-    left join labels
-        on joined.tag = labels.tag
+    left join known_tags
+        on joined.tag = known_tags.tag
 )
 
 select * from final

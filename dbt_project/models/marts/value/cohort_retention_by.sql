@@ -13,14 +13,6 @@ calendar as (
     select * from {{ ref('calendar_days') }}
 ),
 
-months as (
-    select
-        month,
-        max(day) as last_day
-    from calendar
-    group by month
-),
-
 -- Summed once for all dimensions together, and then for each.
 combined as (
     select
@@ -57,58 +49,6 @@ periods as (
     {%- endfor %}
 ),
 
-cohort_sizes as (
-    select
-        dimension,
-        dimension_value,
-        cohort_month,
-        active_customers as cohort_size
-    from periods
-    where month = cohort_month
-),
-
-grid as (
-    select
-        cohort_sizes.dimension,
-        cohort_sizes.dimension_value,
-        cohort_sizes.cohort_month,
-        cohort_sizes.cohort_size,
-        months.month,
-        {{ dbt.datediff('cohort_sizes.cohort_month', 'months.month', 'month') }} as period,
-        months.last_day = {{ dbt.last_day('months.month', 'month') }} as is_complete
-    from cohort_sizes
-    inner join months
-        on cohort_sizes.cohort_month <= months.month
-),
-
-final as (
-    select
-        grid.dimension,
-        grid.dimension_value,
-        grid.cohort_month,
-        cast(grid.period as integer) as period,
-        grid.cohort_size,
-        coalesce(periods.active_customers, 0) as active_customers,
-        case
-            when grid.is_complete
-                then {{ significant('coalesce(periods.active_customers, 0) / nullif(grid.cohort_size, 0)') }}
-        end as retention_rate,
-        cast(coalesce(periods.net_revenue, 0) as decimal(18, 4)) as net_revenue,
-        cast(sum(coalesce(periods.net_revenue, 0)) over (
-            partition by grid.dimension, grid.dimension_value, grid.cohort_month
-            order by grid.period rows between unbounded preceding and current row
-        ) as decimal(18, 4)) as cumulative_net_revenue,
-        cast(sum(coalesce(periods.gross_margin, 0)) over (
-            partition by grid.dimension, grid.dimension_value, grid.cohort_month
-            order by grid.period rows between unbounded preceding and current row
-        ) as decimal(18, 4)) as cumulative_gross_margin,
-        grid.is_complete
-    from grid
-    left join periods
-        on grid.dimension = periods.dimension
-        and grid.dimension_value = periods.dimension_value
-        and grid.cohort_month = periods.cohort_month
-        and grid.month = periods.month
-)
+{{ cohort_curves(['dimension', 'dimension_value']) }}
 
 select * from final
