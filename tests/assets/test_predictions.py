@@ -27,6 +27,13 @@ TONIGHT = date(2024, 12, 31)
 HORIZON = 60
 EPOCH = date(1970, 1, 1)
 
+#: The columns of core.contract_terms that are read.
+CONTRACT_TERMS = (
+    dict.fromkeys(("contract_key", "customer_id", "outcome"), "varchar")
+    | dict.fromkeys(("held_since", "started_on", "due_on", "ended_on", "renewed_on"), "date")
+    | dict.fromkeys(("terms_before", "renewals_seen", "step_days"), "integer")
+)
+
 Purchases = dict[str, list[date]]
 Shop = Callable[[int], tuple[duckdb.DuckDBPyConnection, Purchases]]
 
@@ -120,6 +127,7 @@ def shop() -> Iterator[Shop]:
             replace_table(
                 con, "core", "customer_occasions", {"customer_id": "varchar", "occasion_on": "date"}, occasions
             )
+            replace_table(con, "core", "contract_terms", CONTRACT_TERMS, [])
             days = [(TONIGHT, "tonight"), (TONIGHT - timedelta(days=1), "grid"), *((day, "training") for day in past)]
             replace_table(con, "run", "as_of_dates", {"as_of": "date", "purpose": "varchar"}, days)
             return con, bought
