@@ -156,11 +156,11 @@ final as (
         {{ add_days('rounded.last_order_on', 'round(rounded.personal_gap_days)') }} as expected_next_order_on,
         case
             when rounded.next_order_status in ('interval', 'open_ended')
-                then {{ add_days('rounded.as_of', 'greatest(round(rounded.next_order_low_days), 1)') }}
+                then {{ add_days('rounded.as_of', 'greatest(ceil(rounded.next_order_low_days), 1)') }}
         end as expected_next_order_low_on,
         case
             when rounded.next_order_status = 'interval'
-                then {{ add_days('rounded.as_of', 'greatest(round(rounded.next_order_high_days), 1)') }}
+                then {{ add_days('rounded.as_of', 'greatest(ceil(rounded.next_order_high_days), 1)') }}
         end as expected_next_order_high_on,
         rounded.next_order_status,
         {{ significant('greatest(rounded.recency_days - rounded.personal_gap_days, 0)') }} as days_overdue
