@@ -126,7 +126,7 @@ def test_reasons_weigh_as_the_scores_they_are_for(shop):
 
 
 def test_whoever_is_under_contract_is_scored_by_it(shop):
-    """The flag of the snapshots, which pandas has made again, decides; what a contract says stands in customer_360 too."""
+    """The flag of the snapshots, which pandas has made again, decides; customer_360 says the same."""
     risk = shop.night.table("marts.churn_risk").set_index("customer_id")
     wide = shop.night.table("marts.customer_360").set_index("customer_id")
     held = shop.value.tonight["has_contract"].astype(bool)

@@ -38,7 +38,7 @@ said as (
 -- What lies ahead of tonight, an end or a renewal, is not known yet.
 known as (
     select
-        contracts.*,
+        *,
         min(started_on) over (partition by customer_id, period_no) as held_since,
         case when ended_on <= {{ tonight() }} then ended_on end as known_end,
         case when ended_on <= {{ tonight() }} and renewed_on <= {{ tonight() }} then renewed_on end as known_renewal
