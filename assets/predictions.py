@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from expectations import GateResult, Limits
     from models.churn import ChurnResult, Origin
+    from models.renewals import Book, ContractScores
     from models.scoring import Scores
 
 __all__ = [
@@ -43,6 +44,7 @@ _DESCRIPTIONS = {
     "spend_model": "The parameters of the spend model, from which SQL computes each customer's expected spend.",
     "model_fits": "Parameters, standard errors, likelihood and status of every fitted model.",
     "churn_scores": "The probability that each buyer buys nothing within the horizon, and what it rests on.",
+    "contract_scores": "The probability that each customer under contract leaves within the horizon, and why.",
     "score_facts": "Of which model, from which day, for which horizon and how good these scores are.",
     "churn_reasons": "What speaks for and against the scores of those who look likelier to leave than most.",
     "model_quality": "What every candidate would have said on past days, measured against what happened.",
@@ -99,6 +101,22 @@ _BUYERS = """
     where snapshots.as_of = ? and snapshots.occasions > 0 and snapshots.customer_id <= ?
     order by customer
 """
+_CONTRACTS = """
+    select
+        cast('0x' || customer_id as ubigint) as customer,
+        outcome,
+        {columns}
+    from core.contract_terms
+    order by contract_key
+"""
+_CONTRACT_DAYS = {
+    "held_since": "held_since",
+    "started": "started_on",
+    "due": "due_on",
+    "ended": "ended_on",
+    "renewed": "renewed_on",
+}
+_CONTRACT_COUNTS = {"terms_before": "terms_before", "renewals_seen": "renewals_seen", "step": "step_days"}
 _DAYS = """
     select cast(as_of as date), purpose = 'tonight'
     from run.as_of_dates
@@ -128,6 +146,21 @@ CHURN_TABLES = {
         "reason_en": "varchar",
         "model": "varchar",
         "scored_on": "date",
+    },
+    "contract_scores": {
+        "customer_id": "varchar",
+        "leave_probability": "double",
+        "horizon_days": "integer",
+        "prediction_status": "varchar",
+        "reason_zh": "varchar",
+        "reason_en": "varchar",
+        "renewals_made": "integer",
+        "days_to_renewal": "integer",
+        "renewals_ahead": "integer",
+        "days_since_end": "integer",
+        "next_hazard": "double",
+        "renewal_hazard": "double",
+        "cancellation_hazard": "double",
     },
     "score_facts": SCORE_FACTS,
     "churn_reasons": {
@@ -244,6 +277,8 @@ def _write_horizons(con: "duckdb.DuckDBPyConnection", key: "dict[str, NDArray[An
 def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "ChurnResult":
     """Learn who leaves on the past days of the build file, and write what that says of tonight's buyers.
 
+    Whoever is under contract is judged by how contracts went before, and not by the silence between purchases.
+
     Parameters
     ----------
     con : duckdb.DuckDBPyConnection
@@ -259,6 +294,7 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
     import numpy as np
 
     from models.churn import STATUS_REASONS, Activity, Plan, learn
+    from models.renewals import CONTRACT_MODEL, CONTRACT_REASONS, score_contracts
 
     days = con.execute(_DAYS).fetchall()
     as_of = next(day for day, is_tonight in days if is_tonight)
@@ -280,7 +316,9 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
         activity = Activity(first, occasions)
     result = learn(origins, tonight, horizon_days=horizon_days, plan=plan, activity=activity)
 
-    names = [(code, *words) for code, words in STATUS_REASONS.items()]
+    contracts = score_contracts(_book(con), today=tonight.day, horizon_days=horizon_days)
+
+    names = [(code, *words) for code, words in (*STATUS_REASONS.items(), *CONTRACT_REASONS.items())]
     replace_table(con, "predictions", "reason_words", dict.fromkeys(("code", "zh", "en"), "varchar"), names)
     replace_table_from_numpy(
         con,
@@ -294,12 +332,31 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
             "reason": result.reason,
         },
     )
-    con.execute(_SCORES, [result.champion, as_of])
+    replace_table_from_numpy(
+        con,
+        "predictions",
+        "scored_contracts",
+        {
+            "customer": contracts.customer.astype(np.uint64),
+            "leave_probability": contracts.probability,
+            "prediction_status": contracts.status,
+            "reason": contracts.reason,
+            "renewals_made": contracts.renewals_made,
+            "days_to_renewal": contracts.days_to_renewal,
+            "renewals_ahead": contracts.renewals_ahead,
+            "days_since_end": contracts.days_since_end,
+            "next_hazard": contracts.next_hazard,
+            "renewal_hazard": contracts.renewal_hazard,
+            "cancellation_hazard": contracts.cancellation_hazard,
+        },
+    )
+    con.execute(_CONTRACT_SCORES, [horizon_days])
+    con.execute(_SCORES, [CONTRACT_MODEL, result.champion, as_of])
     skill = _skill(result, result.champion)
     _write_facts(con, result.champion, as_of, horizon_days, skill)
-    _write_reasons(con, tonight, codes, result)
+    _write_reasons(con, tonight, codes, result, contracts)
     _write_quality(con, result)
-    for name in ("reason_words", "scored", "explained"):
+    for name in ("reason_words", "scored", "scored_contracts", "explained"):
         con.execute(f"drop table predictions.{name}")
     return result
 
@@ -307,8 +364,8 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
 def keep_previous_scores(con: "duckdb.DuckDBPyConnection") -> None:
     """Put the scores of the last release in the place of tonight's, where it has any.
 
-    Who has none there, because the first purchase is younger, keeps tonight's. Reasons of scores that are not
-    published are none: the table of them is emptied.
+    Who has none there, because the first purchase is younger, keeps tonight's. So does whoever is under contract: what
+    is held back says nothing of contracts. Reasons of scores that are not published are none: they are taken out.
 
     Parameters
     ----------
@@ -316,8 +373,13 @@ def keep_previous_scores(con: "duckdb.DuckDBPyConnection") -> None:
         The build file, after :func:`score_churn`; ``run.previous_churn_scores`` and ``run.previous_score_facts`` have
         what was published.
     """
-    con.execute(_KEPT_SCORES)
-    con.execute("delete from predictions.churn_reasons")
+    from models.renewals import CONTRACT_MODEL
+
+    con.execute(_KEPT_SCORES, [CONTRACT_MODEL, CONTRACT_MODEL])
+    con.execute(
+        "delete from predictions.churn_reasons "
+        "where customer_id not in (select customer_id from predictions.contract_scores)"
+    )
     con.execute("create or replace table predictions.score_facts as select * from run.previous_score_facts")
 
 
@@ -364,18 +426,40 @@ def judge_scores(
     )
 
 
+_CONTRACT_SCORES = """
+    create or replace table predictions.contract_scores as
+    select
+        printf('%016x', scored.customer) as customer_id,
+        scored.leave_probability,
+        cast(? as integer) as horizon_days,
+        scored.prediction_status,
+        reason_words.zh as reason_zh,
+        reason_words.en as reason_en,
+        cast(scored.renewals_made as integer) as renewals_made,
+        cast(scored.days_to_renewal as integer) as days_to_renewal,
+        cast(scored.renewals_ahead as integer) as renewals_ahead,
+        cast(scored.days_since_end as integer) as days_since_end,
+        scored.next_hazard,
+        scored.renewal_hazard,
+        scored.cancellation_hazard
+    from predictions.scored_contracts as scored
+    left join predictions.reason_words
+        on scored.reason = reason_words.code
+"""
 _SCORES = """
     create or replace table predictions.churn_scores as
     select
         printf('%016x', scored.customer) as customer_id,
-        scored.churn_probability,
-        cast(scored.horizon_days as integer) as horizon_days,
-        scored.prediction_status,
-        reason_words.zh as reason_zh,
-        reason_words.en as reason_en,
-        cast(? as varchar) as model,
+        coalesce(contracts.leave_probability, scored.churn_probability) as churn_probability,
+        coalesce(contracts.horizon_days, cast(scored.horizon_days as integer)) as horizon_days,
+        coalesce(contracts.prediction_status, scored.prediction_status) as prediction_status,
+        coalesce(contracts.reason_zh, reason_words.zh) as reason_zh,
+        coalesce(contracts.reason_en, reason_words.en) as reason_en,
+        case when contracts.customer_id is not null then cast(? as varchar) else cast(? as varchar) end as model,
         cast(? as date) as scored_on
     from predictions.scored
+    left join predictions.contract_scores as contracts
+        on printf('%016x', scored.customer) = contracts.customer_id
     left join predictions.reason_words
         on scored.reason = reason_words.code
 """
@@ -393,6 +477,8 @@ _KEPT_SCORES = """
     from predictions.churn_scores as tonight
     left join run.previous_churn_scores as previous
         on tonight.customer_id = previous.customer_id
+        and tonight.model <> ?
+        and previous.model <> ?
 """
 _REASONS = """
     create or replace table predictions.churn_reasons as
@@ -433,29 +519,66 @@ def _origin(
     return origin, ids
 
 
+def _book(con: "duckdb.DuckDBPyConnection") -> "Book":
+    """Read all contracts of the build file, as known tonight."""
+    import numpy as np
+
+    from models.renewals import Book
+
+    columns = [f"cast({sql} - date '1970-01-01' as double) as {name}" for name, sql in _CONTRACT_DAYS.items()]
+    columns += [f"cast({sql} as double) as {name}" for name, sql in _CONTRACT_COUNTS.items()]
+    found = con.execute(_CONTRACTS.format(columns=",\n".join(columns))).fetchnumpy()
+    numbers = {
+        name: np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
+        for name in (*_CONTRACT_DAYS, *_CONTRACT_COUNTS)
+    }
+    return Book(
+        customer=np.asarray(found["customer"], dtype=np.uint64),
+        outcome=np.asarray(found["outcome"], dtype=np.str_),
+        **numbers,
+    )
+
+
 def _write_reasons(
-    con: "duckdb.DuckDBPyConnection", tonight: "Origin", codes: "NDArray[np.uint64]", result: "ChurnResult"
+    con: "duckdb.DuckDBPyConnection",
+    tonight: "Origin",
+    codes: "NDArray[np.uint64]",
+    result: "ChurnResult",
+    contracts: "ContractScores",
 ) -> None:
     """Write the reasons of those who look likelier to leave than most, and have not been silent for too long."""
     import numpy as np
 
     silence = tonight.age - tonight.recency
+    is_held = np.isin(codes, contracts.customer)
+    bought = np.isin(contracts.customer, codes)
+    everybody = np.concatenate([result.probability[~is_held], contracts.probability[bought]])
+    usual = float(everybody.mean()) if everybody.size else float("nan")
     # Buyers once a year are judged by their year, not by the model.
-    listed = (result.probability > result.base_rate) & (silence <= EXPLAINED_SILENCE_DAYS)
-    listed &= result.reason != "yearly_buyer"
+    listed = (result.probability > usual) & (silence <= EXPLAINED_SILENCE_DAYS)
+    listed &= (result.reason != "yearly_buyer") & ~is_held
     rows = np.flatnonzero(listed)
     likeliest = np.argsort(-result.probability[rows], kind="stable")[:EXPLAINED_CUSTOMERS]
     rows = np.sort(rows[likeliest])
-    reasons = result.explain(rows)
-    width = len(reasons.names)
-    columns = {
-        "customer": np.repeat(codes[rows], width),
-        "feature": np.tile(np.array(reasons.names, dtype=np.str_), len(rows)),
-        "value": reasons.values.ravel(),
-        "contribution": reasons.contributions.ravel(),
-        "base": np.full(len(rows) * width, reasons.base),
-        "margin": np.repeat(reasons.margin, width),
-    }
+    # Whoever has a contract is not silent.
+    held = np.flatnonzero(bought & (contracts.probability > usual))
+    parts: list[dict[str, NDArray[Any]]] = []
+    for customers, reasons in (
+        (codes[rows], result.explain(rows)),
+        (contracts.customer[held], contracts.explain(held)),
+    ):
+        width = len(reasons.names)
+        parts.append(
+            {
+                "customer": np.repeat(customers.astype(np.uint64), width),
+                "feature": np.tile(np.array(reasons.names, dtype=np.str_), len(customers)),
+                "value": reasons.values.ravel(),
+                "contribution": reasons.contributions.ravel(),
+                "base": np.full(len(customers) * width, reasons.base),
+                "margin": np.repeat(reasons.margin, width),
+            }
+        )
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     replace_table_from_numpy(con, "predictions", "explained", columns)
     con.execute(_REASONS)
 
@@ -511,6 +634,7 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
                     ["core", "customer_snapshots"],
                     ["core", "customer_occasions"],
                     ["core", "churn_outcomes"],
+                    ["core", "contract_terms"],
                 ],
                 description=text,
                 group_name="predictions",
@@ -568,6 +692,7 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
                 "has season": churn.has_season,
                 "churn probability": dg.MetadataValue.md(_histogram(churn.probability, rules.churn.horizon_days)),
             },
+            "contract_scores": {},
             "score_facts": {},
             "churn_reasons": {},
             "model_quality": {"candidates": dg.MetadataValue.md(_candidates(churn))},

@@ -46,7 +46,7 @@ class Scores:
     ----------
     columns : dict of str to ndarray, shape (n,)
         Probabilities in [0, 1]; orders are purchase occasions; spend ratios are multiples of the expected
-        spend per occasion.
+        spend per occasion; days to the next order are the 10th and 90th percentile of those who will buy again.
     value : Value
         Orders, discounted orders and percentiles of spend at every horizon; 90 and 365 days are in `columns`, too.
     spend : GammaGamma
@@ -125,6 +125,8 @@ def score_states(
         "discounted_orders_365d_if_alive": value.discounted_orders_if_alive[:, year],
         "discounted_spend_ratio_365d_low": value.spend_ratio_low[:, year],
         "discounted_spend_ratio_365d_high": value.spend_ratio_high[:, year],
+        "next_order_low_days": value.next_order_days[:, 0],
+        "next_order_high_days": value.next_order_days[:, 2],
         "prediction_status": np.full(len(weights), status),
     }
     fits = [

@@ -68,6 +68,8 @@ LABELS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "discounted_orders_90d": ("未来90天预期购买次数（折现）", "Expected purchase days, 90 days, discounted"),
     "event_cost": ("活动成本", "Event costs"),
+    "expected_next_order_high_on": ("预计下次下单最晚日期", "Next order expected by"),
+    "expected_next_order_low_on": ("预计下次下单最早日期", "Next order expected from"),
     "expected_next_order_on": ("预计下次下单日期", "Next order expected on"),
     "expected_orders_365d": ("未来一年预期购买次数", "Expected purchase days, 365 days"),
     "expected_orders_90d": ("未来90天预期购买次数", "Expected purchase days, 90 days"),

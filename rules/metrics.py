@@ -507,7 +507,8 @@ _METRICS = (
     Metric(
         name="churn_probability", type=float, unit="share", zh="流失概率", en="Churn probability",
         sentence="Probability, from 0 to 1, that the customer buys nothing within the churn horizon.",
-        formula="P(no purchase within churn.horizon_days) by the model", edge_cases=_BUYERS_ONLY, uses=_PREDICTED,
+        formula="P(no purchase within churn.horizon_days) by the model; under contract, P(the contract is lost)",
+        edge_cases=_BUYERS_ONLY, uses=_PREDICTED,
     ),
     Metric(
         name="churn_probability_lift", type=float, unit="ratio", zh="流失概率提升度",

@@ -87,6 +87,7 @@ CORE = {
     "customer_snapshots",
     "btyd_states",
     "churn_outcomes",
+    "contract_terms",
     "list_rows",
     "contacts",
 }
@@ -95,6 +96,7 @@ PREDICTIONS = {
     "btyd_states",
     "churn_reasons",
     "churn_scores",
+    "contract_scores",
     "model_deciles",
     "model_fits",
     "model_quality",

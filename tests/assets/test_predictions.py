@@ -27,6 +27,13 @@ TONIGHT = date(2024, 12, 31)
 HORIZON = 60
 EPOCH = date(1970, 1, 1)
 
+#: The columns of core.contract_terms that are read.
+CONTRACT_TERMS = (
+    dict.fromkeys(("contract_key", "customer_id", "outcome"), "varchar")
+    | dict.fromkeys(("held_since", "started_on", "due_on", "ended_on", "renewed_on"), "date")
+    | dict.fromkeys(("terms_before", "renewals_seen", "step_days"), "integer")
+)
+
 Purchases = dict[str, list[date]]
 Shop = Callable[[int], tuple[duckdb.DuckDBPyConnection, Purchases]]
 
@@ -120,6 +127,7 @@ def shop() -> Iterator[Shop]:
             replace_table(
                 con, "core", "customer_occasions", {"customer_id": "varchar", "occasion_on": "date"}, occasions
             )
+            replace_table(con, "core", "contract_terms", CONTRACT_TERMS, [])
             days = [(TONIGHT, "tonight"), (TONIGHT - timedelta(days=1), "grid"), *((day, "training") for day in past)]
             replace_table(con, "run", "as_of_dates", {"as_of": "date", "purpose": "varchar"}, days)
             return con, bought
@@ -200,6 +208,94 @@ def test_reasons_add_up_to_the_margin_of_those_likelier_to_leave_than_most(shop:
     scores = dict(con.execute("select customer_id, churn_probability from predictions.churn_scores").fetchall())
     recent = {name for name, days in bought.items() if (TONIGHT - days[-1]).days <= 365}
     assert {row[0] for row in reasons} == {name for name in recent if scores[name] > result.base_rate}
+
+
+def put_contracts(con: duckdb.DuckDBPyConnection, contracts: list[dict[str, Any]]) -> None:
+    """Write contracts, of which each says only what is peculiar to it; days are those before tonight."""
+    rows = []
+    for number, one in enumerate(contracts):
+        row: dict[str, Any] = {"terms_before": 0, "renewals_seen": 0, "outcome": "running"} | one
+        row |= {"contract_key": f"{number:06d}", "held_since": row.get("held_since", row["started_on"])}
+        for name in ("held_since", "started_on", "due_on", "ended_on", "renewed_on"):
+            row[name] = TONIGHT - timedelta(days=row[name]) if name in row else None
+        rows.append([row.get(name) for name in CONTRACT_TERMS])
+    replace_table(con, "core", "contract_terms", CONTRACT_TERMS, rows)
+
+
+#: 40 contracts of a year that were due: 28 of them were not renewed.
+PAST_CONTRACTS: list[dict[str, Any]] = [
+    {
+        "customer_id": f"{number + 2**40:016x}",
+        "started_on": 800,
+        "ended_on": 435,
+        **({"outcome": "not_renewed"} if number < 28 else {"outcome": "renewed", "renewed_on": 435}),
+    }
+    for number in range(40)
+]
+
+
+def test_whoever_is_under_contract_is_scored_by_contracts_and_not_by_silence(shop: Shop) -> None:
+    con, bought = shop(600)
+    score_churn(con, horizon_days=HORIZON)
+    query = "select customer_id, churn_probability, model, prediction_status from predictions.churn_scores"
+    before = {name: rest for name, *rest in con.execute(query).fetchall()}
+    # The most silent of all is due in 20 days, somebody else after the horizon; a third has never bought.
+    silent = min(bought, key=lambda name: max(bought[name]))
+    held = {silent: -20, max(bought, key=lambda name: max(bought[name])): -61, "00000000000000ff": -59}
+    running = [{"customer_id": name, "started_on": 300, "due_on": due} for name, due in held.items()]
+    put_contracts(con, [*PAST_CONTRACTS, *running])
+    result = score_churn(con, horizon_days=HORIZON)
+    after = {name: rest for name, *rest in con.execute(query).fetchall()}
+    # 28 losses and 12 renewals, all first ones: 0.7. Of 40 + 3 contracts none was cancelled in their first years.
+    years = (40 * 365 + 3 * 300) / 365
+    rate = 10 * 0.5 / (years + 5) / (years + 10)
+    stays = np.exp(-HORIZON / 365 * rate)
+    contracts = dict(con.execute("select customer_id, leave_probability from predictions.contract_scores").fetchall())
+    assert sorted(contracts) == sorted(held)
+    expected = [1 - 0.3 * stays, 1 - stays, 1 - 0.3 * stays]
+    assert [contracts[name] for name in held] == pytest.approx(expected, rel=1e-5)
+    for name, probability in contracts.items():
+        if name in bought:
+            assert after[name] == [probability, "contract_hazard", "model"]
+    # Everybody else is scored as ever, and no score is missing.
+    assert set(after) == set(bought)
+    assert {name: each for name, each in after.items() if name not in held} == {
+        name: each for name, each in before.items() if name not in held
+    }
+    assert result.champion == next(iter(before.values()))[1] != "contract_hazard"
+    # The reasons of the silent one are those of the contract.
+    reasons = con.execute(
+        "select feature, value, contribution, base, margin from predictions.churn_reasons where customer_id = ?",
+        [silent],
+    ).fetchall()
+    told = {feature: value for feature, value, *_ in reasons}
+    assert after[silent][0] > np.mean([each[0] for each in after.values()])
+    assert told == {"days_to_renewal": 20.0, "renewals_made": 0.0, "contract_ended": None}
+    assert reasons[0][3] + sum(row[2] for row in reasons) == pytest.approx(reasons[0][4], abs=1e-9)
+    assert reasons[0][4] == pytest.approx(np.log(after[silent][0] / (1 - after[silent][0])))
+
+
+def test_scores_of_contracts_stay_tonights_where_those_of_purchases_are_held_back(shop: Shop) -> None:
+    con, bought = shop(200)
+    held, was_held, *others = sorted(bought)
+    put_contracts(con, [{"customer_id": held, "started_on": 300, "due_on": -20}])
+    score_churn(con, horizon_days=HORIZON)
+    query = "select customer_id, churn_probability, model from predictions.churn_scores"
+    tonight = {name: rest for name, *rest in con.execute(query).fetchall()}
+    before = TONIGHT - timedelta(days=3)
+    rows = [
+        (name, 0.25, 30, "model", "旧", "Old", "contract_hazard" if name == was_held else "logistic", before)
+        for name in sorted(bought)
+    ]
+    replace_table(con, "run", "previous_churn_scores", PREVIOUS_SCORES, rows)
+    replace_table(con, "run", "previous_score_facts", SCORE_FACTS, [])
+    keep_previous_scores(con)
+    kept = {name: rest for name, *rest in con.execute(query).fetchall()}
+    assert kept[held] == tonight[held]
+    assert kept[held][1] == "contract_hazard"
+    # A contract that is over says nothing any more.
+    assert kept[was_held] == tonight[was_held]
+    assert {tuple(kept[name]) for name in others} == {(0.25, "logistic")}
 
 
 @pytest.mark.parametrize("customers", [0, 1, 2, 3, 50, 200])

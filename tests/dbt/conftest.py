@@ -44,6 +44,8 @@ SCORES = dict.fromkeys(("frequency", "recency_days", "age_days"), "integer") | d
         "discounted_orders_365d_if_alive",
         "discounted_spend_ratio_365d_low",
         "discounted_spend_ratio_365d_high",
+        "next_order_low_days",
+        "next_order_high_days",
     ),
     "double",
 )

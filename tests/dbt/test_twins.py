@@ -116,12 +116,25 @@ def test_a_figure_says_something_in_this_shop(shop, empty_shop, kind, metric):
 
 
 def test_reasons_weigh_as_the_scores_they_are_for(shop):
-    """Calibration keeps the order: whose reasons add up to more has the higher probability."""
+    """Calibration keeps the order: whose reasons add up to more has the higher probability, by the same model."""
     reasons = shop.night.table("marts.score_reasons").groupby("customer_id")["margin"].first()
-    scores = shop.night.table("marts.churn_risk").set_index("customer_id")["churn_probability"]
-    both = pd.DataFrame({"margin": reasons, "score": scores.reindex(reasons.index)}).sort_values("margin")
-    assert both["score"].nunique() > 10
-    assert both["score"].diff().dropna().ge(-CLOSE).all()
+    scores = shop.night.table("marts.churn_risk").set_index("customer_id")[["churn_probability", "model"]]
+    both = scores.reindex(reasons.index).assign(margin=reasons).sort_values("margin")
+    assert both["churn_probability"].nunique() > 10
+    for _, rows in both.groupby("model"):
+        assert rows["churn_probability"].diff().dropna().ge(-CLOSE).all()
+
+
+def test_whoever_is_under_contract_is_scored_by_it(shop):
+    """The flag of the snapshots, which pandas has made again, decides; customer_360 says the same."""
+    risk = shop.night.table("marts.churn_risk").set_index("customer_id")
+    wide = shop.night.table("marts.customer_360").set_index("customer_id")
+    held = shop.value.tonight["has_contract"].astype(bool)
+    assert held.sum() > 10
+    assert (risk["model"] == "contract_hazard").equals(held.reindex(risk.index))
+    assert wide["contract_leave_probability"].notna().equals(held.reindex(wide.index))
+    both = risk["churn_probability"].where(held).dropna()
+    assert both.equals(wide["contract_leave_probability"].reindex(both.index))
 
 
 @pytest.mark.parametrize(("figure", "test"), LEARNED.items())

@@ -177,6 +177,55 @@ def test_a_hotline_joins_none_of_those_who_have_it(home):
     assert callers == customers >= 50
 
 
+def test_whoever_has_a_plan_is_scored_by_plans_and_not_by_silence(home):
+    """Read from the records that the exports were made of: a plan that runs, or was cancelled in the last 30 days."""
+    subscriptions = home / "truth" / "feeds" / "membership" / "subscriptions.parquet"
+    with duckdb.connect() as con:
+        con.execute(f"attach '{home / 'build' / 'warehouse.duckdb'}' as built (read_only)")
+        plans = con.execute(
+            f"""
+            select customers.customer_id, max(plans.cancelled_on is null)
+            from '{subscriptions}' as plans
+            join built.core.source_customers as customers
+                on customers.source = 'membership' and customers.source_customer_id = plans.source_customer_id
+            where coalesce(cast(plans.cancelled_on as date) + 30 > date '2025-12-31', true)
+            group by customers.customer_id
+            """
+        ).fetchall()
+    runs = dict(plans)
+    scored = ask(home, "select customer_id, model, score_status, churn_probability from marts.churn_risk")
+    assert {customer for customer, model, *_ in scored if model == "contract_hazard"} == set(runs)
+    probability = {customer: each for customer, *_, each in scored}
+    running = [probability[customer] for customer in runs if runs[customer]]
+    # Every plan is paid every three months: one in five of all was cancelled in three years, and none ran out.
+    assert len(running) > 20
+    assert 0.01 < min(running) <= max(running) < 0.25
+    ending = [probability[customer] for customer in runs if not runs[customer]]
+    assert all(each > 0.5 for each in ending)
+    wide = ask(
+        home,
+        "select customer_id, contract_leave_probability from marts.customer_360 where renewals_made is not null",
+    )
+    assert dict(wide) == {customer: probability[customer] for customer in runs}
+
+
+def test_the_next_order_is_ahead_or_has_a_reason(home):
+    rows = ask(
+        home,
+        "select next_order_status, count(*), min(expected_next_order_low_on) > any_value(as_of), "
+        "count(expected_next_order_low_on), count(expected_next_order_high_on), "
+        "coalesce(bool_and(expected_next_order_low_on <= expected_next_order_high_on), true) "
+        "from marts.churn_risk group by next_order_status",
+    )
+    found = {status: rest for status, *rest in rows}
+    assert set(found) >= {"interval", "open_ended"}
+    for status, (customers, is_ahead, lows, highs, in_order) in found.items():
+        assert lows == (customers if status in ("interval", "open_ended") else 0)
+        assert highs == (customers if status == "interval" else 0)
+        assert is_ahead or not lows
+        assert in_order
+
+
 @pytest.fixture(scope="module")
 def manifest(home):
     return json.loads(home.joinpath("build", "dbt", "manifest.json").read_text(encoding="utf-8"))

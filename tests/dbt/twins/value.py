@@ -489,12 +489,15 @@ class Value:
 
     @cached_property
     def explained(self) -> pd.Index:
-        """Whose scores come with reasons: likelier to leave than most, silent for a year at most, not yearly buyers."""
+        """Whose scores come with reasons: likelier to leave than most, not yearly buyers, silent for a year at most.
+
+        Who is under contract is not silent.
+        """
         figures = self.tonight[self.tonight["orders_total"] > 0]
-        scores = self.night.table("predictions.churn_scores").set_index("customer_id")["prediction_status"]
+        scores = self.night.table("predictions.churn_scores").set_index("customer_id").reindex(figures.index)
         likelier = figures["churn_probability"] > figures["churn_probability"].mean()
-        wanted = figures[likelier & (figures["recency_days"] <= EXPLAINED_SILENCE)]
-        return wanted.index[scores.reindex(wanted.index) == "model"]
+        bought = (figures["recency_days"] <= EXPLAINED_SILENCE) & (scores["prediction_status"] == "model")
+        return figures.index[likelier & (figures["has_contract"].astype(bool) | bought)]
 
     @cached_property
     def log_likelihoods(self) -> dict[str, float]:

@@ -1,5 +1,8 @@
 {{ config(tags=['after_scores']) }}
 {%- set levels = var('risk_levels') %}
+{#- Below this chance of any further order its 10th percentile does not exist. -#}
+{%- set least_chance = 0.1 %}
+{%- set farthest_days = 730 %}
 
 with snapshots as (
     select * from {{ ref('customer_snapshots') }}
@@ -12,6 +15,10 @@ clv as (
 
 predictions as (
     select * from {{ source('predictions', 'churn_scores') }}
+),
+
+states as (
+    select * from {{ source('predictions', 'btyd_states') }}
 ),
 
 signals as (
@@ -84,12 +91,25 @@ measured as (
         clv.clv_if_alive_365d,
         clv.clv_predicted_365d,
         losses.churned_on,
+        states.next_order_low_days,
+        states.next_order_high_days,
+        -- No date is given for what is unlikely to come at all, nor further ahead than the longest horizon.
+        case
+            when states.prediction_status is null or states.prediction_status <> 'model' then 'too_few_repeaters'
+            when states.p_alive < {{ least_chance }} or states.next_order_low_days > {{ farthest_days }} then 'unlikely'
+            when states.next_order_high_days > {{ farthest_days }} then 'open_ended'
+            else 'interval'
+        end as next_order_status,
         coalesce(100 * (1 - exp(scores.log_silence)), 0) as raw_score
     from snapshots
     inner join clv
         on snapshots.customer_id = clv.customer_id
     left join predictions
         on snapshots.customer_id = predictions.customer_id
+    left join states
+        on snapshots.repeat_occasions = states.frequency
+        and snapshots.repeat_recency_days = states.recency_days
+        and snapshots.age_days = states.age_days
     left join losses
         on snapshots.customer_id = losses.customer_id
     left join scores
@@ -134,6 +154,15 @@ final as (
         cast(rounded.threshold_days as integer) as threshold_days,
         rounded.churned_on,
         {{ add_days('rounded.last_order_on', 'round(rounded.personal_gap_days)') }} as expected_next_order_on,
+        case
+            when rounded.next_order_status in ('interval', 'open_ended')
+                then {{ add_days('rounded.as_of', 'greatest(ceil(rounded.next_order_low_days), 1)') }}
+        end as expected_next_order_low_on,
+        case
+            when rounded.next_order_status = 'interval'
+                then {{ add_days('rounded.as_of', 'greatest(ceil(rounded.next_order_high_days), 1)') }}
+        end as expected_next_order_high_on,
+        rounded.next_order_status,
         {{ significant('greatest(rounded.recency_days - rounded.personal_gap_days, 0)') }} as days_overdue
     from rounded
     left join reasons

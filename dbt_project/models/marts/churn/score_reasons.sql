@@ -11,6 +11,8 @@
     'buys_seldom': ['尚在但购买稀疏', 'Is there, but buys seldom'],
     'repeats_per_day': ['日均复购次数', 'Repeat purchases per day'],
     'purchase_model': ['购买模型', 'The purchase model'],
+    'renewals_made': ['已续约次数', 'Renewals made'],
+    'contract_ended': ['合同结束至今天数', 'Days since the contract ended'],
     'average': ['同类客户平均', 'The average of similar customers'],
 } %}
 

@@ -31,6 +31,10 @@ risk as (
     select * from {{ ref('churn_risk') }}
 ),
 
+contracts as (
+    select * from {{ source('predictions', 'contract_scores') }}
+),
+
 products as (
     select * from {{ ref('customer_products') }}
 ),
@@ -105,6 +109,8 @@ final as (
         coalesce(snapshots.has_contract, false) as has_contract,
         snapshots.mrr,
         snapshots.days_to_renewal,
+        contracts.renewals_made,
+        {{ significant('contracts.leave_probability') }} as contract_leave_probability,
 
         -- interactions
         coalesce(snapshots.active_days_30d, 0) as active_days_30d,
@@ -153,6 +159,8 @@ final as (
         coalesce(snapshots.churned, false) as is_churned,
         risk.churned_on,
         risk.expected_next_order_on,
+        risk.expected_next_order_low_on,
+        risk.expected_next_order_high_on,
         risk.days_overdue
     from customers
     left join snapshots
@@ -173,6 +181,8 @@ final as (
         on customers.customer_id = clv.customer_id
     left join risk
         on customers.customer_id = risk.customer_id
+    left join contracts
+        on customers.customer_id = contracts.customer_id
 )
 
 select * from final
