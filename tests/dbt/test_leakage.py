@@ -188,14 +188,15 @@ class History:
 
     def _change_before_tonight(self) -> None:
         """Some rows have had another version by tonight, and not all of those say when they were changed."""
-        for feed in ("orders", "tickets", "customers"):
+        for feed in ("orders", "tickets", "customers", "subscriptions"):
             for company, day, row in self.early[feed]:
-                if day > day_of(FIRST_EXPORT) or self.draw.random() > 0.05:
+                if day > day_of(FIRST_EXPORT) or self.draw.random() > 0.2:
                     continue
                 changed = {
                     "orders": {"status": self.draw.choice(COUNTED)},
                     "tickets": {"topic": "delivery"},
                     "customers": {"country": "DE"},
+                    "subscriptions": {"mrr": "55.00"},
                 }[feed]
                 on = self.draw.randint(day_of(FIRST_EXPORT) + 1, self.tonight)
                 told = {**row, **changed, "updated_at": self.draw.choice([None, self._moment(on)])}
