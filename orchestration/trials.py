@@ -317,7 +317,11 @@ class _Workshop:
         made = _Build(file, version, as_of or origin.as_of, origin)
         stale = self._stale(made, origin)
         models = stale & self._wanted & self._models
-        inputs = {parent for name in models for parent in self._tables[name].reads} - stale
+        inputs = {parent for name in models for parent in self._tables[name].reads}
+        # A step of Python reads tables, too: those that the change did not touch are taken over for it.
+        for step_name in self._steps_of(stale):
+            inputs |= self._named(PYTHON_STEPS.get(step_name, frozenset()))
+        inputs -= stale
         # Whoever compares reads these, whether the change touched them or not.
         compared = self._named(_TARGETS | {"customer_snapshots"})
         with step(f"rules {version.config_hash[:8]} as of {made.as_of}", "tables") as done:
@@ -387,6 +391,10 @@ class _Workshop:
             found = parents.union(*behind) - upstream
         return upstream
 
+    def _steps_of(self, stale: set[str]) -> set[str]:
+        """The schemas of the sources among some tables: what Python writes has one of its own."""
+        return {self._tables[name].relation[0] for name in stale & self._sources & self._wanted}
+
     def _named(self, names: frozenset[str]) -> set[str]:
         """The tables of these names, by unique id."""
         return {name for name in self._models if self._tables[name].relation[1] in names}
@@ -436,7 +444,7 @@ class _Workshop:
         from assets.predictions import predict, score_as_published
 
         process, variables = self._process_in(made.file.parents[1], made.version), made.version.variables
-        stale_steps = {self._tables[name].relation[0] for name in stale & self._sources & self._wanted}
+        stale_steps = self._steps_of(stale)
 
         def make(tag: str) -> None:
             if names := sorted(name for name in models if tag in self._tables[name].tags):

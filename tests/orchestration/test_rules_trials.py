@@ -218,12 +218,10 @@ def test_the_next_night_does_what_the_preview_said(home: Path, tmp_path: Path, n
     assert told.moves == moves_between(Home(home).build_file, Home(copy).build_file)
 
 
-def scores(home: Path) -> list[tuple[Any, ...]]:
-    """The scores of a home's last night, and the day from which they are."""
+def scored_on(home: Path) -> set[date]:
+    """The days from which the scores of a home's last night are."""
     with connect(Home(home).build_file, read_only=True) as con:
-        return con.execute(
-            "select customer_id, churn_probability, risk_level, scored_on from marts.churn_risk order by 1"
-        ).fetchall()
+        return {day for (day,) in con.execute("select distinct scored_on from marts.churn_risk").fetchall()}
 
 
 def skill(home: Path) -> float:
@@ -238,30 +236,35 @@ def test_scores_that_the_next_night_would_hold_back_are_held_back_in_a_trial(tmp
     random, home = np.random.default_rng(19), tmp_path / "home"
     orders = ["order_id,source_customer_id,ordered_at,status,kind,currency,net_amount"]
     for customer in range(400):
-        day = int(random.integers(0, 700))
-        while day < 730:
-            orders.append(f"{len(orders)},c{customer},{date(2022, 7, 1) + timedelta(days=day)},completed,sale,GBP,50")
+        days, day = [], int(random.integers(0, 670))
+        while day < 701:
+            days.append(day)
             day += 1 + int(random.exponential(40)) if random.random() < 0.85 else 1_000
+        # In June half of all buy, whoever they are: what was learned before foretells little of it.
+        days += [int(random.integers(701, 725))] * (random.random() < 0.5)
+        orders += [
+            f"{customer}-{number},c{customer},{date(2022, 7, 1) + timedelta(days=day)},completed,sale,GBP,50"
+            for number, day in enumerate(days)
+        ]
     deliver(home, "source.yml", b"system: generic\ntimezone: Europe/London\ncurrency: GBP\n", "shop")
     deliver(home, "orders.csv", "\n".join(orders).encode() + b"\n", "shop")
     any_loss, no_loss = (
         edited(tmp_path, ("max_score_loss: 0.05", f"max_score_loss: {limit}")) for limit in ("null", "0")
     )
-    days = ("2024-06-15", AS_OF)
     found = []
-    for as_of in days:
+    for as_of in ("2024-05-31", AS_OF):
         outcome = night(home, as_of, config=any_loss)
         assert outcome.kind == "published", outcome.reasons
         found.append(skill(home))
-    assert found[1] < found[0] - 0.001, "there must be something to hold back"
+    assert found[1] < found[0] - 0.05, "there must be something to hold back"
     before = shutil.copytree(home, tmp_path / "before", symlinks=True)
-    assert {row[-1] for row in scores(home)} == {date.fromisoformat(AS_OF)}
+    assert scored_on(home) == {date.fromisoformat(AS_OF)}
 
     told = trials.preview(home, load(no_loss))
     outcome = night(home, AS_OF, config=no_loss)
 
     assert outcome.kind == "published", outcome.reasons
-    assert date.fromisoformat(days[0]) in {row[-1] for row in scores(home)}
+    assert date(2024, 5, 31) in scored_on(home)
     assert told.moves == moves_between(Home(before).build_file, Home(home).build_file)
     assert told.moved("risk_level"), "a change that moves nobody would prove nothing"
     # And the other way round: what was held back is let go.
