@@ -35,6 +35,7 @@ __all__ = [
     "keep_previous_scores",
     "predict",
     "prediction_assets",
+    "score_as_published",
     "score_churn",
 ]
 
@@ -80,25 +81,45 @@ READ_CUSTOMERS = 100_000
 EXPLAINED_CUSTOMERS = 20_000
 #: A silence longer than this is no news; whoever is silent longer belongs to no list of alerts.
 EXPLAINED_SILENCE_DAYS = 365
+#: Gaps of all that join a customer's own.
+GAP_SHRINKAGE = 3
+#: The personal gap of the tables stands still from the month of the last purchase on, so that nobody's threshold moves.
+#: In a young shop little was known by then: a model is told what all gaps say on the day itself.
+_CADENCE = f"""
+    case
+        when snapshots.is_annual_buyer then snapshots.own_gap_days
+        else coalesce(
+            (snapshots.repeat_occasions * coalesce(snapshots.own_gap_days, 0) + {GAP_SHRINKAGE} * usual.gap_days)
+            / (snapshots.repeat_occasions + {GAP_SHRINKAGE}),
+            snapshots.personal_gap_days
+        )
+    end
+"""
 _OWN = {
     "frequency": "repeat_occasions",
     "recency": "repeat_recency_days",
     "age": "age_days",
-    "cadence": "personal_gap_days",
+    "cadence": _CADENCE,
     "variation": "gap_variation",
     "yearly": "case when is_annual_buyer then own_gap_days end",
 }
 #: Ids are 16 hexadecimal digits: their order as numbers is their order as text.
 _BUYERS = """
+    with usual as (
+        select median(own_gap_days) as gap_days
+        from core.customer_snapshots
+        where as_of = $day
+    )
     select
         cast('0x' || snapshots.customer_id as ubigint) as customer,
         {columns},
         cast(outcomes.next_purchase_on - snapshots.as_of as double) as next_purchase,
         cast(outcomes.purchases_after as double) as purchases_after
     from core.customer_snapshots as snapshots
+    cross join usual
     left join core.churn_outcomes as outcomes
         on snapshots.as_of = outcomes.as_of and snapshots.customer_id = outcomes.customer_id
-    where snapshots.as_of = ? and snapshots.occasions > 0 and snapshots.customer_id <= ?
+    where snapshots.as_of = $day and snapshots.occasions > 0 and snapshots.customer_id <= $bound
     order by customer
 """
 _CONTRACTS = """
@@ -361,6 +382,33 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
     return result
 
 
+def score_as_published(
+    con: "duckdb.DuckDBPyConnection", *, horizon_days: int, limits: "Limits"
+) -> "tuple[ChurnResult, GateResult]":
+    """Do what a night does: :func:`score_churn`, and the last good scores instead where these are too much worse.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        The build file, with the snapshots of tonight and of the days learned from, and with what was published
+        before: ``run.previous_churn_scores`` and ``run.previous_score_facts``.
+    horizon_days : int
+        Days ahead that the probability speaks of.
+    limits : Limits
+        How much worse is too much.
+
+    Returns
+    -------
+    ChurnResult, GateResult
+        What was learned, and whether it may be published.
+    """
+    churn = score_churn(con, horizon_days=horizon_days)
+    verdict = judge_scores(con, churn, horizon_days, limits)
+    if verdict.warnings:
+        keep_previous_scores(con)
+    return churn, verdict
+
+
 def keep_previous_scores(con: "duckdb.DuckDBPyConnection") -> None:
     """Put the scores of the last release in the place of tonight's, where it has any.
 
@@ -501,7 +549,7 @@ def _origin(
     )
     # Ids are hashes: those up to a bound are a sample drawn by nothing that a customer does.
     bound = f"{min(int(share * 2**64), 2**64 - 1):016x}"
-    found = con.execute(_BUYERS.format(columns=columns), [day, bound]).fetchnumpy()
+    found = con.execute(_BUYERS.format(columns=columns), {"day": day, "bound": bound}).fetchnumpy()
 
     def floats(name: str) -> "NDArray[np.float64]":
         return np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
@@ -665,10 +713,9 @@ def prediction_assets(partitions_def: dg.PartitionsDefinition[str]) -> dg.Assets
             scores, customers = predict(
                 con, horizon_days=rules.churn.horizon_days, discount_rate_year=rules.clv.discount_rate_year
             )
-            churn = score_churn(con, horizon_days=rules.churn.horizon_days)
-            verdict = judge_scores(con, churn, rules.churn.horizon_days, Limits.from_rules(rules.gates))
-            if verdict.warnings:
-                keep_previous_scores(con)
+            churn, verdict = score_as_published(
+                con, horizon_days=rules.churn.horizon_days, limits=Limits.from_rules(rules.gates)
+            )
             check = report(con, verdict)
             rows = sum(len(fit.parameters) for fit in scores.fits)
             counts = {

@@ -159,7 +159,8 @@ class Origin:
         Repeat purchase occasions, days from the first to the last, days from the first to `day`
         (``repeat_occasions``, ``repeat_recency_days``, ``age_days`` of customer_snapshots).
     cadence : ndarray, shape (n,)
-        Usual days between two purchases as known on `day` (``personal_gap_days``); NaN where it is not known.
+        Usual days between two purchases as known on `day`; NaN where it is not known. Best with what the gaps of all
+        say on that very day: ``personal_gap_days`` goes by what was known when the customer bought last.
     yearly : ndarray, shape (n,)
         For buyers of a yearly habit (``is_annual_buyer``) the days of their cycle (``own_gap_days``); NaN for others.
     features : dict of str to ndarray, shape (n,)

@@ -333,7 +333,7 @@ def _lateness(seen: Seen) -> Floats:
 
 
 SILENCE = Column("recency_days", lambda seen: np.log1p(seen.silence), lambda seen: seen.silence_days)
-CADENCE_RATIO = Column("cadence_ratio", _log_cadence_ratio, lambda seen: _per_cadence(seen.silence_days, seen))
+CADENCE_RATIO = Column("learned_gap_ratio", _log_cadence_ratio, lambda seen: _per_cadence(seen.silence_days, seen))
 REPEATS = Column("repeat_occasions", lambda seen: np.log1p(seen.frequency), lambda seen: seen.frequency)
 LATENESS = Column("deviations_late", lambda seen: np.log1p(_lateness(seen)), _lateness)
 AGE = Column("age_days", lambda seen: np.log1p(seen.age), lambda seen: seen.age_days)
@@ -669,13 +669,14 @@ class Trees:
         return Reasons(names, base, contributions, values, base + contributions.sum(axis=1))
 
 
-#: What trees see of the purchases themselves, on the clock's time; the names are those of customer_snapshots.
+#: What trees see of the purchases themselves, on the clock's time; the names are those of customer_snapshots where it
+#: says the same.
 _OWN: Mapping[str, Callable[[Seen], Floats]] = {
     "repeat_occasions": lambda seen: seen.frequency,
     "recency_days": lambda seen: seen.silence,
     "age_days": lambda seen: seen.age,
-    "personal_gap_days": lambda seen: seen.cadence,
-    "cadence_ratio": lambda seen: _per_cadence(seen.silence, seen),
+    "learned_gap_days": lambda seen: seen.cadence,
+    "learned_gap_ratio": lambda seen: _per_cadence(seen.silence, seen),
     "deviations_late": _lateness,
     "repeats_per_day": lambda seen: seen.frequency / np.where(seen.age > 0, seen.age, np.nan),
 }

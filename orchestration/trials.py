@@ -28,6 +28,7 @@ from warehouse.home import Home
 
 if TYPE_CHECKING:
     from assets.dbt_process import DbtProcess
+    from expectations import Limits
     from rules import Rules
 
 __all__ = ["Comparison", "Label", "Preview", "compare", "preview"]
@@ -48,6 +49,8 @@ _RULES_OF_STEPS: Final = {
     "identity": ("identity_max_records_per_customer",),
     "predictions": ("churn_horizon_days", "discount_rate_year"),
 }
+#: What was published before, which the scores are held against: no table of dbt reads it.
+_PREVIOUS_SCORES: Final = [("run", "previous_churn_scores"), ("run", "previous_score_facts")]
 #: How the exports are read depends on these, so that tables alone cannot tell what a change does.
 _READING: Final = {"time_zone": "business.time_zone", "base_currency": "business.base_currency"}
 
@@ -314,11 +317,16 @@ class _Workshop:
         made = _Build(file, version, as_of or origin.as_of, origin)
         stale = self._stale(made, origin)
         models = stale & self._wanted & self._models
-        inputs = {parent for name in models for parent in self._tables[name].reads} - stale
+        inputs = {parent for name in models for parent in self._tables[name].reads}
+        # A step of Python reads tables, too: those that the change did not touch are taken over for it.
+        for step_name in self._steps_of(stale):
+            inputs |= self._named(PYTHON_STEPS.get(step_name, frozenset()))
+        inputs -= stale
         # Whoever compares reads these, whether the change touched them or not.
         compared = self._named(_TARGETS | {"customer_snapshots"})
         with step(f"rules {version.config_hash[:8]} as of {made.as_of}", "tables") as done:
             self._copy(made, (inputs | compared) - models)
+            copy_relations(self.start.file, file, _PREVIOUS_SCORES)
             self._set_run(made, stale)
             with _environment(folder):
                 self._make(made, models, stale)
@@ -338,6 +346,7 @@ class _Workshop:
                 step = self._tables[name].relation[0]
                 read = self._named(PYTHON_STEPS.get(step, frozenset()))
                 ruled = any(old.variables[rule] != new.variables[rule] for rule in _RULES_OF_STEPS.get(step, ()))
+                ruled = ruled or (step == "predictions" and _allowed_by(made) != _allowed_by(origin))
                 if ruled or stale.intersection(read):
                     found.add(name)
             if found <= stale:
@@ -382,6 +391,10 @@ class _Workshop:
             found = parents.union(*behind) - upstream
         return upstream
 
+    def _steps_of(self, stale: set[str]) -> set[str]:
+        """The schemas of the sources among some tables: what Python writes has one of its own."""
+        return {self._tables[name].relation[0] for name in stale & self._sources & self._wanted}
+
     def _named(self, names: frozenset[str]) -> set[str]:
         """The tables of these names, by unique id."""
         return {name for name in self._models if self._tables[name].relation[1] in names}
@@ -406,6 +419,7 @@ class _Workshop:
 
     def _set_run(self, made: _Build, stale: set[str]) -> None:
         """Write the parameters of the run: the one day that is compared, and what the rules say in rows."""
+        from assets.predictions import PREVIOUS_SCORES, SCORE_FACTS
         from assets.raw import RULE_TABLES, training_days
 
         business = made.version.variables
@@ -416,6 +430,10 @@ class _Workshop:
             days = [(made.as_of, "tonight"), *((day, "training") for day in learned)]
             replace_table(con, "run", "as_of_dates", {"as_of": "date", "purpose": "varchar"}, days)
             replace_table(con, "run", "snapshot_as_of", {"as_of": "date"}, [(made.as_of,)])
+            # A night goes on from the release of an earlier day. Of days before tonight nobody has kept what that was.
+            for name, columns in (("previous_churn_scores", PREVIOUS_SCORES), ("previous_score_facts", SCORE_FACTS)):
+                if made.as_of != self.start.as_of:
+                    replace_table(con, "run", name, columns, [])
             for (schema, name), rows in _rows_of_rules(made.version).items():
                 if any(self._tables[source].relation == (schema, name) for source in stale & self._sources):
                     replace_table(con, schema, name, RULE_TABLES[name], rows)
@@ -423,10 +441,10 @@ class _Workshop:
     def _make(self, made: _Build, models: set[str], stale: set[str]) -> None:
         """Do what a night does, for the tables that are to be made."""
         from assets.identity import find_people
-        from assets.predictions import predict, score_churn
+        from assets.predictions import predict, score_as_published
 
         process, variables = self._process_in(made.file.parents[1], made.version), made.version.variables
-        stale_steps = {self._tables[name].relation[0] for name in stale & self._sources & self._wanted}
+        stale_steps = self._steps_of(stale)
 
         def make(tag: str) -> None:
             if names := sorted(name for name in models if tag in self._tables[name].tags):
@@ -444,13 +462,33 @@ class _Workshop:
                     horizon_days=variables["churn_horizon_days"],
                     discount_rate_year=variables["discount_rate_year"],
                 )
-                score_churn(con, horizon_days=variables["churn_horizon_days"])
+                score_as_published(con, horizon_days=variables["churn_horizon_days"], limits=_limits_of(made.version))
         make("after_scores")
 
     def _process_in(self, folder: Path, version: _Version) -> DbtProcess:
         target = Home(folder).build / "dbt"
         target.mkdir(exist_ok=True)
         return replace(self._process, target=target, variables=version.variables, parsed_by=self._process)
+
+
+def _limits_of(version: _Version) -> Limits:
+    """What the gates of rules that are tried allow."""
+    from expectations import Limits
+
+    assert version.rules is not None
+    return Limits.from_rules(version.rules.gates)
+
+
+def _allowed_by(build: _Build) -> list[tuple[str, str]]:
+    """What the scores of a build were allowed, in the words of the gate: of a night nothing else is kept of it."""
+    from expectations import RESULT_COLUMNS, score_gate
+
+    if build.version.rules is None:
+        with connect(build.file, read_only=True) as con:
+            return sorted(con.execute('select "check", allowed from run.gate_score').fetchall())
+    told = score_gate(None, rule_skill=None, previous_skill=None, limits=_limits_of(build.version))
+    rows = [dict(zip(RESULT_COLUMNS, row, strict=True)) for row in told.rows]
+    return sorted((row["check"], row["allowed"]) for row in rows)
 
 
 def _rows_of_rules(version: _Version) -> dict[tuple[str, str], list[tuple[object, ...]]]:

@@ -40,7 +40,8 @@
     The row that its source changed last stands; where rows do not say when, that of the newest delivery. A row that does not say it
     was not changed after its delivery: it stands before those that do only if it came after all of them. A delivery that replaces
     all earlier ones of its kind of file takes the keys that it lacks with it: they stand as they last were, marked is_deleted,
-    until a later delivery brings them back. A correction is as old as what it corrects, and stands before it.
+    until a later delivery brings them back. A correction is as old as what it corrects, and stands before it. What is only said since
+    a day after tonight (`is_told`) stands for want of anything earlier.
 
     Where a row may be about a customer, `customer_no` is the customer's id, whether the row names the customer or a person of
     theirs; a prospect is such a person without a customer.
@@ -49,6 +50,7 @@
 {%- set spec = keyed_feeds().get(feed, {}) -%}
 {%- set has_customer = spec.get('customer', false) if customer is none else customer -%}
 {%- set is_dated = not spec.get('timed', false) -%}
+{%- set is_told = is_told('staged.updated_at', 'deliveries.exported_at') -%}
 staged as (
     select * from {{ ref('stg_' ~ feed) }}
     where cast_error is null
@@ -71,7 +73,7 @@ dated_keys as (
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
-    where staged.cast_error is null and staged.updated_at is not null
+    where staged.cast_error is null and staged.updated_at is not null and {{ is_told }}
     group by staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
 ),
 
@@ -98,7 +100,7 @@ dated_keys as (
             partition by
                 staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
             order by
-                deliveries.is_replaced,{% if is_dated %} {{ changed_at('staged.updated_at', 'deliveries.version_at', 'dated_keys.dated_at') }} desc nulls last,{% endif %}
+                deliveries.is_replaced,{% if is_dated %} {{ is_told }} desc, {{ changed_at('staged.updated_at', 'deliveries.version_at', 'dated_keys.dated_at') }} desc nulls last,{% endif %}
                 deliveries.version_at desc nulls last, deliveries.corrected_at desc nulls last,{% for column in before_row_hash %} staged.{{ column }} nulls last,{% endfor %}
                 staged.row_hash, staged.delivery_id, staged.record_no
         ) = 1
@@ -191,6 +193,12 @@ lines as (
         {%- endfor %}
         staged.source_line_no is null or files_of_documents.delivery_id is not null as is_of_whole,
         case when files_of_documents.delivery_id is not null then staged.updated_at end as document_updated_at,
+        -- What is replaced whole is told as a whole.
+        case
+            when staged.source_line_no is null and files_of_documents.delivery_id is null
+                then {{ is_told('cast(null as timestamp)', 'deliveries.exported_at') }}
+            else {{ is_told('staged.updated_at', 'deliveries.exported_at') }}
+        end as is_told,
         deliveries.feed = 'order_lines' as is_of_own_feed,
         deliveries.is_replaced,
         deliveries.version_at,

@@ -17,6 +17,15 @@
     to_date(from_utc_timestamp({{ utc_timestamp }}, '{{ var("time_zone") }}'))
 {%- endmacro -%}
 
+{#- The UTC timestamp at which a calendar day of the business time zone is over. -#}
+{%- macro day_end(day) -%} {{ return(adapter.dispatch('day_end')(day)) }} {%- endmacro -%}
+{%- macro duckdb__day_end(day) -%}
+    timezone('UTC', timezone('{{ var("time_zone") }}', cast({{ add_days(day, 1) }} as timestamp)))
+{%- endmacro -%}
+{%- macro spark__day_end(day) -%}
+    to_utc_timestamp(cast({{ add_days(day, 1) }} as timestamp), '{{ var("time_zone") }}')
+{%- endmacro -%}
+
 {#- A date some whole days later; the number may be a column. -#}
 {%- macro add_days(day, number) -%} {{ return(adapter.dispatch('add_days')(day, number)) }} {%- endmacro -%}
 {%- macro duckdb__add_days(day, number) -%} ({{ day }} + cast({{ number }} as integer)) {%- endmacro -%}

@@ -13,6 +13,18 @@
 {%- endmacro -%}
 
 {#-
+    Whether that day is tonight or earlier. Compared as moments: the calendar days of millions of changes would cost more than they
+    say. An export is written after the day it tells of, so that of the morning after tonight tells of tonight.
+-#}
+{%- macro is_told(updated_at, exported_at) -%}
+    case
+        when {{ updated_at }} is not null then {{ updated_at }} < {{ day_end(tonight()) }}
+        when {{ exported_at }} is not null then {{ exported_at }} < {{ day_end(add_days(tonight(), 1)) }}
+        else true
+    end
+{%- endmacro -%}
+
+{#-
     The common table expressions that put the statements about one thing in order of time, one a day, and leave out what only repeats
     the one before. Last of them: `statements`, with `said_on`. They read `said`, which has the columns key, told_on, changed_at
     (as in `changed_at`), version_at, corrected_at, row_hash, delivery_id and record_no; two statements are equal if `content` is.

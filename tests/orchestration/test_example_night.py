@@ -699,6 +699,16 @@ def test_reasons_of_the_model_add_up_to_its_margin(table):
     assert reasons["feature_zh"].str.contains("[一-龥A-Z]").all()
 
 
+def test_the_gap_that_the_model_takes_follows_from_the_export(export, table):
+    """The own median gap, joined by three gaps as everybody's own are tonight; silence is told as a multiple of it."""
+    gaps = export.occasions.groupby("customer")["gap"]
+    own, number = gaps.median(), gaps.count()
+    gap = (number * own.fillna(0) + 3 * own.median()) / (number + 3)
+    told = table("score_reasons").query("feature == 'learned_gap_ratio'").set_index("customer")["value"]
+    assert len(told) > 500
+    np.testing.assert_allclose(told, (export.buyers["recency"] / gap).reindex(told.index), **close)
+
+
 def test_horizons_hold_each_other_and_agree_with_the_value_of_a_year(table):
     horizons, clv = table("customer_clv_horizons"), per_customer(table("customer_clv"))
     wide = horizons.pivot(index="customer", columns="horizon_days", values=["expected_orders", "clv_predicted"])

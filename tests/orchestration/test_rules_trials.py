@@ -7,9 +7,11 @@ import json
 import re
 import shutil
 from collections import Counter
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -214,6 +216,59 @@ def test_the_next_night_does_what_the_preview_said(home: Path, tmp_path: Path, n
     assert told.moved("lifecycle_stage"), "a change that moves nobody would prove nothing"
     # Segments, tags and lists, too, with what the customers are worth.
     assert told.moves == moves_between(Home(home).build_file, Home(copy).build_file)
+
+
+def scored_on(home: Path) -> set[date]:
+    """The days from which the scores of a home's last night are."""
+    with connect(Home(home).build_file, read_only=True) as con:
+        return {day for (day,) in con.execute("select distinct scored_on from marts.churn_risk").fetchall()}
+
+
+def skill(home: Path) -> float:
+    with connect(Home(home).build_file, read_only=True) as con:
+        [(value,)] = con.execute("select value from predictions.score_facts where fact = 'score_skill'").fetchall()
+    return float(value)
+
+
+@pytest.mark.slow
+def test_scores_that_the_next_night_would_hold_back_are_held_back_in_a_trial(tmp_path: Path, deliver, night) -> None:
+    """What the last release may lose in skill is a rule, too: with none to lose, the scores of the day before stay."""
+    random, home = np.random.default_rng(19), tmp_path / "home"
+    orders = ["order_id,source_customer_id,ordered_at,status,kind,currency,net_amount"]
+    for customer in range(400):
+        days, day = [], int(random.integers(0, 670))
+        while day < 701:
+            days.append(day)
+            day += 1 + int(random.exponential(40)) if random.random() < 0.85 else 1_000
+        # In June half of all buy, whoever they are: what was learned before foretells little of it.
+        days += [int(random.integers(701, 725))] * (random.random() < 0.5)
+        orders += [
+            f"{customer}-{number},c{customer},{date(2022, 7, 1) + timedelta(days=day)},completed,sale,GBP,50"
+            for number, day in enumerate(days)
+        ]
+    deliver(home, "source.yml", b"system: generic\ntimezone: Europe/London\ncurrency: GBP\n", "shop")
+    deliver(home, "orders.csv", "\n".join(orders).encode() + b"\n", "shop")
+    any_loss, no_loss = (
+        edited(tmp_path, ("max_score_loss: 0.05", f"max_score_loss: {limit}")) for limit in ("null", "0")
+    )
+    found = []
+    for as_of in ("2024-05-31", AS_OF):
+        outcome = night(home, as_of, config=any_loss)
+        assert outcome.kind == "published", outcome.reasons
+        found.append(skill(home))
+    assert found[1] < found[0] - 0.05, "there must be something to hold back"
+    before = shutil.copytree(home, tmp_path / "before", symlinks=True)
+    assert scored_on(home) == {date.fromisoformat(AS_OF)}
+
+    told = trials.preview(home, load(no_loss))
+    outcome = night(home, AS_OF, config=no_loss)
+
+    assert outcome.kind == "published", outcome.reasons
+    assert date(2024, 5, 31) in scored_on(home)
+    assert told.moves == moves_between(Home(before).build_file, Home(home).build_file)
+    assert told.moved("risk_level"), "a change that moves nobody would prove nothing"
+    # And the other way round: what was held back is let go.
+    assert trials.preview(home, load(any_loss)).moves == moves_between(Home(home).build_file, Home(before).build_file)
 
 
 @pytest.mark.slow

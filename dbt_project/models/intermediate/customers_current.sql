@@ -13,7 +13,7 @@ deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
--- What was only written after tonight stands only for want of anything else. What a file of documents says of its customers in
+-- What is only said since a day after tonight stands only for want of anything earlier. What a file of documents says of its customers in
 -- passing stands only where no file of customers says it.
 dated as (
     select
@@ -24,14 +24,20 @@ dated as (
         deliveries.corrected_at,
         deliveries.feed = 'customers' as is_of_customers,
         coalesce({{ business_date('coalesce(staged.created_at, staged.updated_at)') }} <= {{ tonight() }}, true) as is_known,
-        coalesce({{ business_date('staged.updated_at') }} <= {{ tonight() }}, true) as was_written,
-        max(case when staged.updated_at is not null then deliveries.version_at end) over (
-            partition by staged.source_system, staged.source, staged.source_customer_id, deliveries.feed = 'customers'
-        ) as dated_at
+        {{ is_told('staged.updated_at', 'deliveries.exported_at') }} as is_told
     from staged
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
+),
+
+changed as (
+    select
+        *,
+        max(case when updated_at is not null and is_told then version_at end) over (
+            partition by source_record_id, is_of_customers
+        ) as dated_at
+    from dated
 ),
 
 placed as (
@@ -40,11 +46,11 @@ placed as (
         row_number() over (
             partition by source_record_id
             order by
-                is_replaced, is_known desc, was_written desc, is_of_customers desc,
+                is_replaced, is_known desc, is_told desc, is_of_customers desc,
                 {{ changed_at('updated_at', 'version_at', 'dated_at') }} desc nulls last,
                 version_at desc nulls last, corrected_at desc nulls last, row_hash, delivery_id, record_no
         ) as place
-    from dated
+    from changed
 ),
 
 standing as (
@@ -57,7 +63,7 @@ documents as (
     select * from placed
     where not is_of_customers
     qualify
-        rank() over (partition by source_record_id order by is_replaced, is_known desc, was_written desc) = 1
+        rank() over (partition by source_record_id order by is_replaced, is_known desc, is_told desc) = 1
 ),
 
 -- A blank in a file of customers is a statement; a document that does not say something has nothing to say of it. Each attribute

@@ -10,6 +10,7 @@ versions_of_documents as (
         source,
         source_order_id,
         is_replaced,
+        is_told,
         document_updated_at,
         version_at,
         delivery_id
@@ -24,7 +25,7 @@ dated_documents as (
         source_order_id,
         max(version_at) as dated_at
     from versions_of_documents
-    where document_updated_at is not null
+    where document_updated_at is not null and is_told
     group by source_system, source, source_order_id
 ),
 
@@ -48,11 +49,11 @@ ranked_documents as (
         *,
         rank() over (
             partition by source_system, source, source_order_id
-            order by is_replaced, changed_at desc nulls last, version_at desc nulls last, document_updated_at desc nulls last
+            order by is_replaced, is_told desc, changed_at desc nulls last, version_at desc nulls last, document_updated_at desc nulls last
         ) as place,
         count(*) over (
             partition by source_system, source, source_order_id
-            order by is_replaced, changed_at desc nulls last, version_at desc nulls last, document_updated_at desc nulls last
+            order by is_replaced, is_told desc, changed_at desc nulls last, version_at desc nulls last, document_updated_at desc nulls last
             range between unbounded preceding and current row
         ) as deliveries
     from changed_documents
@@ -92,7 +93,7 @@ repeated_keys as (
         source,
         source_order_id,
         source_line_no,
-        max(case when updated_at is not null then version_at end) as dated_at
+        max(case when updated_at is not null and is_told then version_at end) as dated_at
     from all_keyed_lines
     group by source_system, source, source_order_id, source_line_no
     having count(*) > 1
@@ -118,7 +119,7 @@ newest_of_repeated as (
         row_number() over (
             partition by source_system, source, source_order_id, source_line_no
             order by
-                is_replaced, {{ changed_at('updated_at', 'version_at', 'dated_at') }} desc nulls last,
+                is_replaced, is_told desc, {{ changed_at('updated_at', 'version_at', 'dated_at') }} desc nulls last,
                 version_at desc nulls last, corrected_at desc nulls last, row_hash, delivery_id, record_no
         ) = 1
 ),

@@ -446,7 +446,11 @@ class Value:
             bought = later.loc[(later["day"] > origin) & (later["day"] <= origin + horizon), "customer_id"]
             rows = pd.DataFrame({"is_silent": ~figures.index.isin(bought)}, index=figures.index)
             rows["gap"] = np.log1p(figures["recency_days"])
-            rows["cadence"] = np.log1p(figures["cadence_ratio"]).fillna(np.log(2))
+            last = self.cadence.judged(origin).groupby("customer_id").last().reindex(figures.index)
+            own, gaps = last["gaps"].map(lambda known: np.median(known) if known else np.nan), last["gaps"].map(len)
+            learned_gap = (gaps * own.fillna(0) + 3 * own.median()) / (gaps + 3)
+            learned_gap = learned_gap.fillna(last["personal"]).where(~last["is_annual"].astype(bool), own)
+            rows["cadence"] = np.log1p(figures["recency_days"] / learned_gap)
             days[origin] = rows
         forecast = {}
         for origin, rows in days.items():

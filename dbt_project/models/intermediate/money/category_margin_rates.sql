@@ -12,6 +12,7 @@ orders as (
 months as (
     select distinct cast({{ dbt.date_trunc('month', 'order_on') }} as date) as month
     from orders
+    where order_on <= {{ tonight() }}
 ),
 
 categories as (

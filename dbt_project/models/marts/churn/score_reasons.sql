@@ -5,6 +5,8 @@
     'monetary_value': ['复购日均消费', 'Mean spend of a repeat purchase day'],
     'repeat_occasions': ['复购天数', 'Days with a repeat purchase'],
     'age_days': ['首购至今天数', 'Days since the first purchase'],
+    'learned_gap_days': ['模型所用的购买间隔（天）', 'Gap between purchases as the model takes it (days)'],
+    'learned_gap_ratio': ['未购买天数为模型所用购买间隔的倍数', 'Silence, in gaps between purchases as the model takes them'],
     'deviations_late': ['超出个人购买间隔的标准差数', 'Late by so many deviations of the own gaps'],
     'bought_once': ['仅购买一次', 'Has bought once'],
     'has_left': ['已离开的可能', 'May have left already'],

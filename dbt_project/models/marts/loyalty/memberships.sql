@@ -61,7 +61,7 @@ dated_keys as (
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
-    where staged.updated_at is not null
+    where staged.updated_at is not null and {{ is_told('staged.updated_at', 'deliveries.exported_at') }}
     group by staged.source_system, staged.source, staged.source_customer_id
 ),
 
