@@ -18,9 +18,9 @@ Nothing dated after an origin enters its features, and no label enters that toni
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -468,9 +468,9 @@ class _Night:
         }
         for name in self.estimators:
             made[name] = partial(Purchases, name, self.fits)
-        made["renewal"] = lambda: Renewal("renewal", CARRIER, self.fits)
+        made["renewal"] = lambda: Renewal("renewal", self.fits, CARRIER)
         made["logistic"] = lambda: Logistic("logistic", columns)
-        made["blend"] = lambda: Blend(Logistic("logistic", columns), Renewal("renewal", CARRIER, self.fits))
+        made["blend"] = lambda: Blend(Logistic("logistic", columns), Renewal("renewal", self.fits, CARRIER))
         if self.knows_seasons:
             for name in ("renewal", "logistic", "blend"):
                 made[name + SEASONAL] = made[name]
@@ -495,7 +495,6 @@ class _Night:
             event = self._event(origin)
             for name, make in candidates.items():
                 learner, seen = self._trained(name, make, origin)
-                counted = isinstance(learner, Purchases) and origin.purchases_after is not None
                 forecasts.append(
                     Forecast(
                         origin.day,
@@ -504,8 +503,8 @@ class _Night:
                         learner.calibrated(learner.margin(seen)),
                         event,
                         seen.silence_days,
-                        learner.expected(seen) if isinstance(learner, Purchases) and counted else None,
-                        origin.purchases_after if counted else None,
+                        learner.expected(seen) if isinstance(learner, Purchases) else None,
+                        origin.purchases_after,
                     )
                 )
         return judge(forecasts, seed=self.seed)
@@ -632,19 +631,13 @@ def _thinned(past: list[Origin], seed: int) -> list[Origin]:
 
     def thin(origin: Origin) -> Origin:
         rows = scattered(origin.customer, seed + 1) < limit
-        return Origin(
-            day=origin.day,
-            customer=origin.customer[rows],
-            frequency=origin.frequency[rows],
-            recency=origin.recency[rows],
-            age=origin.age[rows],
-            cadence=origin.cadence[rows],
-            yearly=origin.yearly[rows],
-            features={name: column[rows] for name, column in origin.features.items()},
-            next_purchase=None if origin.next_purchase is None else origin.next_purchase[rows],
-            purchases_after=None if origin.purchases_after is None else origin.purchases_after[rows],
-            variation=None if origin.variation is None else origin.variation[rows],
-        )
+
+        def of(values: Any) -> Any:
+            if isinstance(values, Mapping):
+                return {name: column[rows] for name, column in values.items()}
+            return values[rows] if isinstance(values, np.ndarray) else values
+
+        return replace(origin, **{each.name: of(getattr(origin, each.name)) for each in fields(origin)})
 
     return [thin(origin) for origin in past]
 

@@ -681,8 +681,8 @@ LEARNERS: dict[str, Callable[[], Learner]] = {
     "gap_survival": Survival,
     "bg_nbd": lambda: Purchases("bg_nbd", FITS),
     "mbg_nbd": lambda: Purchases("mbg_nbd", FITS),
-    "renewal": lambda: Renewal("renewal", "mbg_nbd", FITS),
-    "blend": lambda: Blend(Logistic("logistic", COLUMNS), Renewal("renewal", "mbg_nbd", FITS)),
+    "renewal": lambda: Renewal("renewal", FITS, "mbg_nbd"),
+    "blend": lambda: Blend(Logistic("logistic", COLUMNS), Renewal("renewal", FITS, "mbg_nbd")),
     "lightgbm": lambda: Trees(Logistic("logistic", COLUMNS), ("logins",), 1),
 }
 
