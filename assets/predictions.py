@@ -85,14 +85,20 @@ _OWN = {
     "cadence": "personal_gap_days",
     "variation": "gap_variation",
     "yearly": "case when is_annual_buyer then own_gap_days end",
+    "mean_spend": "monetary_value",
+    "spent": "net_revenue",
+}
+#: What came of a past day, as the models call it; tonight's own is not known.
+_OUTCOMES = {
+    "next_purchase": "outcomes.next_purchase_on - snapshots.as_of",
+    "purchases_after": "outcomes.purchases_after",
+    "spent_after": "outcomes.spent_after",
 }
 #: Ids are 16 hexadecimal digits: their order as numbers is their order as text.
 _BUYERS = """
     select
         cast('0x' || snapshots.customer_id as ubigint) as customer,
-        {columns},
-        cast(outcomes.next_purchase_on - snapshots.as_of as double) as next_purchase,
-        cast(outcomes.purchases_after as double) as purchases_after
+        {columns}
     from core.customer_snapshots as snapshots
     left join core.churn_outcomes as outcomes
         on snapshots.as_of = outcomes.as_of and snapshots.customer_id = outcomes.customer_id
@@ -411,7 +417,7 @@ def _origin(
 
     columns = ",\n".join(
         f"cast({sql} as double) as {name}"
-        for name, sql in (_OWN | {name: f"snapshots.{name}" for name in FEATURES}).items()
+        for name, sql in (_OWN | {name: f"snapshots.{name}" for name in FEATURES} | _OUTCOMES).items()
     )
     # Ids are hashes: those up to a bound are a sample drawn by nothing that a customer does.
     bound = f"{min(int(share * 2**64), 2**64 - 1):016x}"
@@ -429,6 +435,7 @@ def _origin(
         features={name: floats(name) for name in FEATURES},
         next_purchase=floats("next_purchase") if has_outcome else None,
         purchases_after=floats("purchases_after") if has_outcome else None,
+        spent_after=floats("spent_after") if has_outcome else None,
     )
     return origin, ids
 
@@ -615,7 +622,7 @@ def _candidates(churn: "ChurnResult") -> str:
     shown = ("auc", "brier", "ece", "lift")
     found: dict[str, dict[str, float]] = {}
     for row in churn.quality:
-        if row.origin < 0:
+        if row.origin < 0 and row.metric in shown:
             found.setdefault(row.candidate, {})[row.metric] = row.value
     if not found:
         return "No past day could be forecast."

@@ -73,6 +73,7 @@ def snapshot(name: str, days: list[date], day: date) -> dict[str, Any]:
         "is_annual_buyer": False,
         "own_gap_days": None if len(days) == 1 else (days[-1] - days[0]).days / (len(days) - 1),
         "net_revenue": 10.0 * len(days),
+        "monetary_value": None if len(days) == 1 else 8.0 + len(days),
     }
 
 
@@ -104,16 +105,23 @@ def shop() -> Iterator[Shop]:
             rows.append({"as_of": TONIGHT, "customer_id": "0" * 16, "occasions": 0})
             replace_table(con, "core", "customer_snapshots", types, [[row.get(name) for name in types] for row in rows])
             outcomes = [
-                (day, name, min(later, default=None), sum((each - day).days <= plan.horizon_days for each in later))
+                (day, name, min(later, default=None), count, 12.5 * count)
                 for day in past
                 for name in known(bought, day)
                 for later in [[each for each in bought[name] if each > day]]
+                for count in [sum((each - day).days <= plan.horizon_days for each in later)]
             ]
             replace_table(
                 con,
                 "core",
                 "churn_outcomes",
-                {"as_of": "date", "customer_id": "varchar", "next_purchase_on": "date", "purchases_after": "bigint"},
+                {
+                    "as_of": "date",
+                    "customer_id": "varchar",
+                    "next_purchase_on": "date",
+                    "purchases_after": "bigint",
+                    "spent_after": "decimal(18, 4)",
+                },
                 outcomes,
             )
             occasions = [(name, each) for name, days in bought.items() for each in days]
@@ -136,7 +144,10 @@ def origin_of(bought: Purchases, day: date, horizon: int | None) -> Origin:
     features["own_gap_days"] = np.array(
         [np.nan if len(days) == 1 else (days[-1] - days[0]).days / (len(days) - 1) for days in rows.values()]
     )
+    mean_spend = np.array([np.nan if len(days) == 1 else 8.0 + len(days) for days in rows.values()])
+    features["monetary_value"] = mean_spend
     later = [[(each - day).days for each in bought[name] if each > day] for name in rows]
+    after = np.array([float(sum(days <= (horizon or 0) for days in each)) for each in later])
     return Origin(
         day=(day - EPOCH).days,
         customer=np.array([int(name, 16) >> 1 for name in rows], dtype=np.int64),
@@ -148,9 +159,10 @@ def origin_of(bought: Purchases, day: date, horizon: int | None) -> Origin:
         variation=np.array([variation(days) for days in rows.values()], dtype=np.float64),
         features=features,
         next_purchase=None if horizon is None else np.array([min(each, default=np.nan) for each in later], dtype=float),
-        purchases_after=None
-        if horizon is None
-        else np.array([float(sum(days <= horizon for days in each)) for each in later]),
+        purchases_after=None if horizon is None else after,
+        mean_spend=mean_spend,
+        spent=features["net_revenue"],
+        spent_after=None if horizon is None else 12.5 * after,
     )
 
 
@@ -186,6 +198,13 @@ def test_scores_are_those_of_the_models_on_what_was_known(shop: Shop) -> None:
         ).fetchall()
     )
     assert measured[expected.champion] > 0.7
+    written = con.execute(
+        "select model, metric, value from predictions.model_quality where origin_on is null"
+    ).fetchall()
+    assert {row[:2]: row[2] for row in written} == {
+        (row.candidate, row.metric): row.value for row in expected.quality if row.origin < 0
+    }
+    assert {("naive_rate", "value_gini"), ("last_period", "orders_mae")} < {row[:2] for row in written}
 
 
 def test_reasons_add_up_to_the_margin_of_those_likelier_to_leave_than_most(shop: Shop) -> None:

@@ -10,6 +10,7 @@ import pytest
 from models.backtest import (
     ALL_ORIGINS,
     BASELINE,
+    Amounts,
     Errors,
     Forecast,
     Verdict,
@@ -93,6 +94,28 @@ def test_the_gini_of_the_right_order_is_one_and_of_no_order_none() -> None:
     actual = np.array([5.0, 1.0, 0.0, 3.0])
     assert amounts(actual * 10, actual)["gini"][0] == pytest.approx(1)
     assert amounts(np.ones(4), actual)["gini"][0] == pytest.approx(0)
+
+
+def test_the_ranking_by_value_worked_out_by_hand_stands_in_the_table() -> None:
+    event, silence, codes = np.array([False, True, False, True]), np.arange(4.0), np.arange(4)
+    spent = np.array([60.0, 0.0, 40.0, 0.0])
+    # Expected money in the order 40, 60, 0, 0 of 100 and in the best order 60, 40, 0, 0.
+    expected = np.array([20.0, 1.0, 30.0, 0.0])
+    by_hand = (2 * 0.25 * (0.4 / 2 + 1.4 / 2 + 1 + 1) - 1) / (2 * 0.25 * (0.6 / 2 + 1.6 / 2 + 1 + 1) - 1)
+    rule = Forecast(0, BASELINE, codes, np.full(4, 0.5), event, silence)
+    naive = Forecast(0, "naive", codes, None, event, silence, {"value": Amounts(expected, spent)})
+    found = judge([rule, naive], seed=1)
+    rows = {(row.candidate, row.metric): row for row in found.quality if row.origin == 0}
+    assert rows["naive", "value_gini"].value == pytest.approx(by_hand) == pytest.approx(0.45 / 0.55)
+    assert rows["naive", "value_mae"].value == pytest.approx((40 + 1 + 10 + 0) / 4)
+    assert rows["naive", "value_bias"].value == pytest.approx(51 / 100 - 1)
+    # Without a probability there is nothing else to measure, and no champion.
+    assert {metric for candidate, metric in rows if candidate == "naive"} == {
+        f"value_{name}" for name in ("bias", "mae", "rmse", "correlation", "gini")
+    }
+    assert not any(metric.startswith("value") for candidate, metric in rows if candidate == BASELINE)
+    assert found.champion == BASELINE
+    assert {row.candidate for row in found.deciles} == {BASELINE}
 
 
 @pytest.mark.parametrize("is_lost", [True, False])

@@ -382,7 +382,7 @@ class Shop:
         for name in ("auc", "brier"):
             yield rows(
                 name, "model_quality", "model, origin", f"max({name})",
-                lambda name=name: self._measures(name).set_index(["model", "origin"])["value"],
+                lambda name=name: self._measures(name).set_index(["model", "origin"])["value"], f"{name} is not null",
             )  # fmt: skip
             for rule in ("gap", "cadence"):
                 yield rows(
