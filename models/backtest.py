@@ -23,6 +23,7 @@ __all__ = [
     "Errors",
     "Forecast",
     "Quality",
+    "Skill",
     "Verdict",
     "amounts",
     "cheapest",
@@ -171,6 +172,23 @@ class Errors(NamedTuple):
     rate: float
 
 
+class Skill(NamedTuple):
+    """How much better than the mean alone the champion is: 1 - Brier score / (rate (1 - rate)), over all origins.
+
+    Attributes
+    ----------
+    value, of_rule : float
+        Of the champion and of the naive rule; 1 is perfect, 0 no better than the mean.
+    error, difference_error : float
+        Bootstrap standard errors of `value`, and of its difference to the naive rule on the same customers.
+    """
+
+    value: float
+    error: float
+    of_rule: float
+    difference_error: float
+
+
 class Verdict(NamedTuple):
     """The backtest's result.
 
@@ -185,12 +203,15 @@ class Verdict(NamedTuple):
         Of the champion and of the naive rule.
     errors : tuple of Errors
         Of the champion, for every hundredth from 0.01 to 0.99.
+    skill : Skill or None
+        None where everybody did the same.
     """
 
     champion: str
     quality: tuple[Quality, ...]
     deciles: tuple[Decile, ...]
     errors: tuple[Errors, ...]
+    skill: Skill | None
 
 
 def judge(forecasts: Sequence[Forecast], *, seed: int) -> Verdict:
@@ -222,9 +243,12 @@ def judge(forecasts: Sequence[Forecast], *, seed: int) -> Verdict:
 
     measured: dict[tuple[int, str], dict[str, Floats]] = {}
     quality: list[Quality] = []
+    lost, people = np.zeros(len(chances)), np.zeros(len(chances))
     for origin in origins:
         # The order of customers is that of all candidates of a day: their weights are looked up once.
         weights = chances[:, np.searchsorted(everybody, found[origin, BASELINE].customer)]
+        lost += _sums(weights, found[origin, BASELINE].event.astype(np.float64)[None])[0]
+        people += weights.sum(axis=1)
         for candidate in candidates:
             forecast = found[origin, candidate]
             measures: dict[str, Floats] = {}
@@ -256,7 +280,18 @@ def judge(forecasts: Sequence[Forecast], *, seed: int) -> Verdict:
             said.append(forecast.probability)
             happened.append(forecast.event)
     curve = errors(np.concatenate(said), np.concatenate(happened))
-    return Verdict(champion, tuple(quality), tuple(deciles), curve)
+    skill = _skill(means[champion]["brier"], means[BASELINE]["brier"], _ratio(lost, people))
+    return Verdict(champion, tuple(quality), tuple(deciles), curve, skill)
+
+
+def _skill(brier: Floats, of_rule: Floats, rate: Floats) -> Skill | None:
+    """The skill in the sample itself, which stands first, and its deviation over those drawn from it."""
+    of_mean = rate * (1 - rate)
+    if not of_mean[0] > 0:
+        return None
+    champion, rule = (1 - _ratio(score, of_mean) for score in (brier, of_rule))
+    error, difference_error = (float(np.nanstd(each[1:])) for each in (champion, champion - rule))
+    return Skill(float(champion[0]), error, float(rule[0]), difference_error)
 
 
 def _row(origin: int, candidate: str, metric: str, values: Floats, size: tuple[int, int]) -> Quality:

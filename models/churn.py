@@ -28,7 +28,7 @@ from scipy.optimize import brentq
 from scipy.special import logit
 from threadpoolctl import threadpool_limits
 
-from models.backtest import BASELINE, Amounts, Decile, Errors, Forecast, Quality, Verdict, judge
+from models.backtest import BASELINE, Amounts, Decile, Errors, Forecast, Quality, Skill, Verdict, judge
 from models.bg_nbd import BetaGeoNBD
 from models.churn_candidates import (
     AGE,
@@ -253,6 +253,8 @@ class ChurnResult:
     errors : tuple of Errors
         What an alert above a threshold would have got wrong; thresholds are carried to H, so that they are compared
         with `probability`. ``backtest.cheapest`` chooses by cost.
+    skill : Skill or None
+        How good the champion was on past days, at h'; None where nothing was tested.
     base_rate : float
         Mean probability of tonight's rows: what lifts are measured against; NaN without customers.
     """
@@ -268,6 +270,7 @@ class ChurnResult:
     quality: tuple[Quality, ...]
     deciles: tuple[Decile, ...]
     errors: tuple[Errors, ...]
+    skill: Skill | None
     base_rate: float
     _explain: Callable[[NDArray[np.intp]], Reasons]
 
@@ -605,6 +608,7 @@ class _Night:
             quality=verdict.quality if verdict else (),
             deciles=verdict.deciles if verdict else (),
             errors=tuple(row._replace(threshold=row.threshold**power) for row in verdict.errors) if verdict else (),
+            skill=verdict.skill if verdict else None,
             base_rate=float(probability.mean()) if size else float("nan"),
             _explain=explain,
         )

@@ -277,3 +277,31 @@ def test_better_scores_are_the_measure_until_their_horizon_has_passed(shop: Shop
     assert not verdict.warnings
     verdict = judge_scores(con, learned, HORIZON, Limits(max_score_loss=0.05))
     assert bool(verdict.warnings) is is_held
+
+
+def test_a_loss_within_two_standard_errors_of_both_nights_holds_nothing_back(shop: Shop) -> None:
+    con, _ = shop(200)
+    learned = score_churn(con, horizon_days=HORIZON)
+    facts = dict(con.execute("select fact, value from predictions.score_facts").fetchall())
+    assert learned.skill is not None
+    assert (facts["score_skill"], facts["score_skill_error"]) == (learned.skill.value, learned.skill.error)
+    # Of a few hundred forecasts the skill is not known to a hundredth.
+    error = facts["score_skill_error"]
+    assert 0.01 < error < 0.2
+    # As 3, 4 and 5: the error of the difference is 5 / 3 of tonight's.
+    allowed = 2 * error * 5 / 3
+    for loss, error_before, is_held in (
+        (allowed * 0.99, error * 4 / 3, False),
+        (allowed * 1.01, error * 4 / 3, True),
+        # A release that did not tell its error is taken to know as much as tonight.
+        (2 * error * 2**0.5 * 0.99, None, False),
+        (2 * error * 2**0.5 * 1.01, None, True),
+    ):
+        before = TONIGHT - timedelta(days=3)
+        told = {"score_skill": facts["score_skill"] + loss, "score_horizon_days": float(HORIZON)}
+        if error_before is not None:
+            told["score_skill_error"] = error_before
+        rows = [(fact, "logistic", before, value) for fact, value in told.items()]
+        replace_table(con, "run", "previous_score_facts", SCORE_FACTS, rows)
+        verdict = judge_scores(con, learned, HORIZON, Limits(max_score_loss=0.01))
+        assert bool(verdict.warnings) is is_held, (loss, error_before)

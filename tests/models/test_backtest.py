@@ -203,6 +203,34 @@ def test_intervals_are_as_wide_as_theory_says() -> None:
     assert row.low < row.value < row.high
 
 
+def test_the_errors_of_the_skill_are_those_of_the_delta_method() -> None:
+    truth, event, _ = shop()
+    skill = verdict(("truth", truth)).skill
+    assert skill is not None
+    rate = event.mean()
+    of_mean = rate * (1 - rate)
+    loss, of_rule = (truth - event) ** 2, (rate - event) ** 2
+    assert skill.value == pytest.approx(1 - loss.mean() / of_mean, rel=1e-12)
+    # The rule gives everybody the mean.
+    assert skill.of_rule == pytest.approx(0, abs=1e-12)
+
+    def error(losses: np.ndarray) -> float:
+        """What each customer adds to a ratio of a mean to rate (1 - rate), in first order."""
+        own = (losses - losses.mean()) / of_mean
+        own -= losses.mean() * (1 - 2 * rate) * (event - rate) / of_mean**2
+        return float(own.std() / math.sqrt(len(event)))
+
+    # A hundred samples know a deviation to 7 per cent.
+    assert skill.error == pytest.approx(error(loss), rel=0.2)
+    assert skill.difference_error == pytest.approx(error(loss - of_rule), rel=0.2)
+
+
+def test_where_all_did_the_same_there_is_no_skill() -> None:
+    same = np.ones(10, dtype=bool)
+    rule = Forecast(0, BASELINE, np.arange(10), np.full(10, 0.9), same, np.arange(10.0))
+    assert judge([rule], seed=1).skill is None
+
+
 def test_the_same_customers_on_three_days_are_not_three_times_as_many() -> None:
     truth, *_ = shop()
 

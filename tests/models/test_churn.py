@@ -322,6 +322,20 @@ def test_the_table_of_quality_has_every_candidate_on_three_days(
 
 
 @pytest.mark.parametrize(("data", "horizon_days"), HOLD_OUTS)
+def test_with_2000_forecasts_two_standard_errors_of_the_skill_are_a_twentieth(
+    data: Callable[[], tuple[Log, int]], horizon_days: int
+) -> None:
+    result, *_ = scored(data, horizon_days)
+    brier = {row.candidate: row for row in result.quality if row[0] == ALL_ORIGINS and row.metric == "brier"}
+    rate = brier[BASELINE].events / brier[BASELINE].customers
+    assert result.skill is not None
+    for found, name in ((result.skill.value, result.champion), (result.skill.of_rule, BASELINE)):
+        assert found == pytest.approx(1 - brier[name].value / (rate * (1 - rate)), rel=1e-12)
+    # Errors fall with the root of the number.
+    assert 2 * result.skill.error * (brier[BASELINE].customers / 2000) ** 0.5 == pytest.approx(0.05, abs=0.005)
+
+
+@pytest.mark.parametrize(("data", "horizon_days"), HOLD_OUTS)
 def test_purchase_models_are_held_against_two_rules_that_need_no_model(
     data: Callable[[], tuple[Log, int]], horizon_days: int
 ) -> None:
