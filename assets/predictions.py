@@ -8,6 +8,7 @@ import base64
 from collections.abc import Iterator
 from datetime import date, timedelta
 from io import BytesIO
+from math import hypot
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -102,6 +103,14 @@ _OWN = {
     "cadence": _CADENCE,
     "variation": "gap_variation",
     "yearly": "case when is_annual_buyer then own_gap_days end",
+    "mean_spend": "monetary_value",
+    "spent": "net_revenue",
+}
+#: What came of a past day, as the models call it; tonight's own is not known.
+_OUTCOMES = {
+    "next_purchase": "outcomes.next_purchase_on - snapshots.as_of",
+    "purchases_after": "outcomes.purchases_after",
+    "spent_after": "outcomes.spent_after",
 }
 #: Ids are 16 hexadecimal digits: their order as numbers is their order as text.
 _BUYERS = """
@@ -112,9 +121,7 @@ _BUYERS = """
     )
     select
         cast('0x' || snapshots.customer_id as ubigint) as customer,
-        {columns},
-        cast(outcomes.next_purchase_on - snapshots.as_of as double) as next_purchase,
-        cast(outcomes.purchases_after as double) as purchases_after
+        {columns}
     from core.customer_snapshots as snapshots
     cross join usual
     left join core.churn_outcomes as outcomes
@@ -373,8 +380,7 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
     )
     con.execute(_CONTRACT_SCORES, [horizon_days])
     con.execute(_SCORES, [CONTRACT_MODEL, result.champion, as_of])
-    skill = _skill(result, result.champion)
-    _write_facts(con, result.champion, as_of, horizon_days, skill)
+    _write_facts(con, result, as_of, horizon_days)
     _write_reasons(con, tonight, codes, result, contracts)
     _write_quality(con, result)
     for name in ("reason_words", "scored", "scored_contracts", "explained"):
@@ -431,22 +437,12 @@ def keep_previous_scores(con: "duckdb.DuckDBPyConnection") -> None:
     con.execute("create or replace table predictions.score_facts as select * from run.previous_score_facts")
 
 
-def _write_facts(
-    con: "duckdb.DuckDBPyConnection", model: str, scored_on: date, horizon_days: int, skill: float | None
-) -> None:
-    facts = [("score_horizon_days", model, scored_on, float(horizon_days))]
-    if skill is not None:
-        facts.append(("score_skill", model, scored_on, skill))
-    replace_table(con, "predictions", "score_facts", SCORE_FACTS, facts)
-
-
-def _skill(result: "ChurnResult", candidate: str) -> float | None:
-    """1 − Brier score ÷ that of the mean alone, over all past days; None where nothing was tested."""
-    for row in result.quality:
-        if row.origin < 0 and (row.candidate, row.metric) == (candidate, "brier"):
-            rate = row.events / row.customers
-            return 1 - row.value / (rate * (1 - rate)) if 0 < rate < 1 else None
-    return None
+def _write_facts(con: "duckdb.DuckDBPyConnection", result: "ChurnResult", scored_on: date, horizon_days: int) -> None:
+    facts = {"score_horizon_days": float(horizon_days)}
+    if result.skill is not None:
+        facts |= {"score_skill": result.skill.value, "score_skill_error": result.skill.error}
+    rows = [(fact, result.champion, scored_on, value) for fact, value in facts.items()]
+    replace_table(con, "predictions", "score_facts", SCORE_FACTS, rows)
 
 
 def judge_scores(
@@ -457,19 +453,26 @@ def judge_scores(
     Scores older than their own horizon are nobody's measure any more: what they foretold has happened.
     """
     from expectations import score_gate
-    from models.backtest import BASELINE
 
     # Scores of another horizon are easier or harder to get right.
     previous = con.execute(
-        "select skill.value from run.previous_score_facts as skill, run.previous_score_facts as horizon "
+        "select skill.value, error.value "
+        "from run.previous_score_facts as skill cross join run.previous_score_facts as horizon "
+        "left join run.previous_score_facts as error on error.fact = 'score_skill_error' "
         "where skill.fact = 'score_skill' and horizon.fact = 'score_horizon_days' and horizon.value = ? "
         "and skill.known_on > (select max(as_of) from run.as_of_dates where purpose = 'tonight') - cast(? as integer)",
         [horizon_days, horizon_days],
     ).fetchall()
+    skill = churn.skill
+    before, error_before = previous[0] if previous else (None, None)
+    error = skill.error if skill else 0.0
     return score_gate(
-        _skill(churn, churn.champion),
-        rule_skill=_skill(churn, BASELINE),
-        previous_skill=previous[0][0] if previous else None,
+        skill.value if skill else None,
+        rule_skill=skill.of_rule if skill else None,
+        rule_error=skill.difference_error if skill else 0.0,
+        previous_skill=before,
+        # Two samples. Of a release that did not tell its error yet, as many customers are supposed.
+        previous_error=hypot(error, error if error_before is None else error_before),
         limits=limits,
     )
 
@@ -545,7 +548,7 @@ def _origin(
 
     columns = ",\n".join(
         f"cast({sql} as double) as {name}"
-        for name, sql in (_OWN | {name: f"snapshots.{name}" for name in FEATURES}).items()
+        for name, sql in (_OWN | {name: f"snapshots.{name}" for name in FEATURES} | _OUTCOMES).items()
     )
     # Ids are hashes: those up to a bound are a sample drawn by nothing that a customer does.
     bound = f"{min(int(share * 2**64), 2**64 - 1):016x}"
@@ -563,6 +566,7 @@ def _origin(
         features={name: floats(name) for name in FEATURES},
         next_purchase=floats("next_purchase") if has_outcome else None,
         purchases_after=floats("purchases_after") if has_outcome else None,
+        spent_after=floats("spent_after") if has_outcome else None,
     )
     return origin, ids
 
@@ -787,7 +791,7 @@ def _candidates(churn: "ChurnResult") -> str:
     shown = ("auc", "brier", "ece", "lift")
     found: dict[str, dict[str, float]] = {}
     for row in churn.quality:
-        if row.origin < 0:
+        if row.origin < 0 and row.metric in shown:
             found.setdefault(row.candidate, {})[row.metric] = row.value
     if not found:
         return "No past day could be forecast."

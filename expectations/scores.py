@@ -12,6 +12,9 @@ from expectations.profile import Profile, bounded
 
 __all__ = ["score_gate"]
 
+#: Standard errors within which a loss is chance.
+MARGIN = 2.0
+
 _TABLE = "marts.churn_risk"
 _COLUMN = "churn_probability"
 _ADVICE = (
@@ -25,6 +28,8 @@ def score_gate(
     *,
     rule_skill: float | None,
     previous_skill: float | None,
+    rule_error: float = 0.0,
+    previous_error: float = 0.0,
     limits: Limits = DEFAULT_LIMITS,
 ) -> GateResult:
     """Compare tonight's scores with the rule about silence, and with those of the last release.
@@ -38,8 +43,11 @@ def score_gate(
         The same of the rule about silence.
     previous_skill : float, optional
         The same of the scores of the last release; None without one whose scores speak of as many days.
+    rule_error, previous_error : float
+        Standard errors of the differences between `skill` and each of the two.
     limits : Limits
-        ``max_score_loss`` says by how much the skill may be less; None: by anything.
+        ``max_score_loss`` says by how much the skill may be less; None: by anything. A loss of two standard errors
+        is allowed in any case: of a few hundred customers a measure is not known any better.
 
     Returns
     -------
@@ -47,18 +55,19 @@ def score_gate(
         It warns and never fails: a night without better scores is still worth publishing.
     """
     references = {
-        "not_worse_than_the_rule": (rule_skill, "the rule about silence"),
-        "not_worse_than_before": (previous_skill, "the last release"),
+        "not_worse_than_the_rule": (rule_skill, rule_error, "the rule about silence"),
+        "not_worse_than_before": (previous_skill, previous_error, "the last release"),
     }
     measured = Profile(
         {
             name: None if skill is None or other is None else round(other - skill, 9)
-            for name, (other, _) in references.items()
+            for name, (other, *_) in references.items()
         }
     )
     limit = limits.max_score_loss
     stated: list[Expectation] = []
-    for name, (other, words) in references.items():
+    for name, (other, error, words) in references.items():
+        allowed = None if limit is None else max(limit, round(MARGIN * error, 9))
         unavailable = ""
         if limit is None:
             unavailable = "the rules allow any loss"
@@ -70,13 +79,13 @@ def score_gate(
             bounded(
                 measured,
                 name,
-                high=limit,
+                high=allowed,
                 name=name,
                 table=_TABLE,
                 column=_COLUMN,
                 severity="warning",
                 observed="" if skill is None or other is None else f"skill {skill:.3f}, that of {words} {other:.3f}",
-                allowed="any" if limit is None else f"at most {limit:g} less than that of {words}",
+                allowed="any" if allowed is None else f"at most {allowed:.3g} less than that of {words}",
                 advice=_ADVICE,
                 unavailable=unavailable,
             )

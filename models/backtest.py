@@ -9,7 +9,8 @@ An *event* is "no purchase within the horizon": what a churn probability speaks 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 
 __all__ = [
     "BASELINE",
+    "Amounts",
     "Decile",
     "Errors",
     "Forecast",
     "Quality",
+    "Skill",
     "Verdict",
     "amounts",
     "cheapest",
@@ -62,8 +65,9 @@ class Quality(NamedTuple):
         Of the probability: ``auc``; ``brier``; ``log_loss``; ``ece`` (10 bins of equal mass); ``bias`` (mean
         probability minus rate); ``lift`` (rate in the top decile over that of all) and ``capture`` (its share of all
         events); ``lead_days`` (days by which customers of the top decile who did leave are named before the silence
-        rule would name as many; their mean). Where the candidate predicts purchases: ``orders_bias`` (relative),
-        ``orders_mae``, ``orders_rmse``, ``orders_correlation``, ``orders_gini`` (normalised).
+        rule would name as many; their mean). Where the candidate expects amounts, such as ``orders`` and ``value``:
+        ``orders_bias`` (relative), ``orders_mae``, ``orders_rmse``, ``orders_correlation``, ``orders_gini``
+        (normalised), and the same of the others. A rule that only expects amounts has only these.
     value, low, high : float
         The measure, and its 10th and 90th percentile over samples of customers drawn with replacement; NaN where it
         does not exist, such as an AUC where everybody bought.
@@ -109,6 +113,13 @@ class Decile(NamedTuple):
     capture: float
 
 
+class Amounts(NamedTuple):
+    """What was expected of each customer, and what came: purchases, or money; shape (n,)."""
+
+    expected: Floats
+    actual: Floats
+
+
 class Forecast(NamedTuple):
     """What one candidate said on one day, and what happened.
 
@@ -119,23 +130,22 @@ class Forecast(NamedTuple):
     candidate : str
     customer : ndarray of int64, shape (n,)
         Ascending; the same customers for every candidate of an origin.
-    probability : ndarray, shape (n,)
-        Of the event.
+    probability : ndarray, shape (n,), optional
+        Of the event; None of a rule that only expects amounts, and cannot be champion.
     event : ndarray of bool, shape (n,)
     silence : ndarray, shape (n,)
         Days since the last purchase: what the naive rule goes by.
-    expected, actual : ndarray, shape (n,), optional
-        Purchases expected and made within the horizon.
+    amounts : mapping of str to Amounts
+        What is expected within the horizon beside, by the name that its measures begin with.
     """
 
     origin: int
     candidate: str
     customer: Integers
-    probability: Floats
+    probability: Floats | None
     event: Flags
     silence: Floats
-    expected: Floats | None = None
-    actual: Floats | None = None
+    amounts: Mapping[str, Amounts] = MappingProxyType({})
 
 
 class Errors(NamedTuple):
@@ -162,6 +172,23 @@ class Errors(NamedTuple):
     rate: float
 
 
+class Skill(NamedTuple):
+    """How much better than the mean alone the champion is: 1 - Brier score / (rate (1 - rate)), over all origins.
+
+    Attributes
+    ----------
+    value, of_rule : float
+        Of the champion and of the naive rule; 1 is perfect, 0 no better than the mean.
+    error, difference_error : float
+        Bootstrap standard errors of `value`, and of its difference to the naive rule on the same customers.
+    """
+
+    value: float
+    error: float
+    of_rule: float
+    difference_error: float
+
+
 class Verdict(NamedTuple):
     """The backtest's result.
 
@@ -176,12 +203,15 @@ class Verdict(NamedTuple):
         Of the champion and of the naive rule.
     errors : tuple of Errors
         Of the champion, for every hundredth from 0.01 to 0.99.
+    skill : Skill or None
+        None where everybody did the same.
     """
 
     champion: str
     quality: tuple[Quality, ...]
     deciles: tuple[Decile, ...]
     errors: tuple[Errors, ...]
+    skill: Skill | None
 
 
 def judge(forecasts: Sequence[Forecast], *, seed: int) -> Verdict:
@@ -190,7 +220,8 @@ def judge(forecasts: Sequence[Forecast], *, seed: int) -> Verdict:
     Parameters
     ----------
     forecasts : sequence of Forecast
-        Every candidate on every origin, the naive rule (``BASELINE``) among them; of equal candidates the first wins.
+        Every candidate on every origin, the naive rule (``BASELINE``) with a probability among them; of equal
+        candidates the first wins.
     seed : int
         Of the bootstrap. One sample takes a customer on all origins or on none, so that the same people seen on
         several days do not count as several.
@@ -212,15 +243,20 @@ def judge(forecasts: Sequence[Forecast], *, seed: int) -> Verdict:
 
     measured: dict[tuple[int, str], dict[str, Floats]] = {}
     quality: list[Quality] = []
+    lost, people = np.zeros(len(chances)), np.zeros(len(chances))
     for origin in origins:
         # The order of customers is that of all candidates of a day: their weights are looked up once.
         weights = chances[:, np.searchsorted(everybody, found[origin, BASELINE].customer)]
+        lost += _sums(weights, found[origin, BASELINE].event.astype(np.float64)[None])[0]
+        people += weights.sum(axis=1)
         for candidate in candidates:
             forecast = found[origin, candidate]
-            measures = probabilities(forecast.probability, forecast.event, forecast.silence, weights)
-            if forecast.expected is not None and forecast.actual is not None:
-                of_orders = amounts(forecast.expected, forecast.actual, weights)
-                measures |= {f"orders_{name}": values for name, values in of_orders.items()}
+            measures: dict[str, Floats] = {}
+            if forecast.probability is not None:
+                measures = probabilities(forecast.probability, forecast.event, forecast.silence, weights)
+            for what, (expected, actual) in forecast.amounts.items():
+                found_of = amounts(expected, actual, weights)
+                measures |= {f"{what}_{name}": values for name, values in found_of.items()}
             measured[origin, candidate] = measures
             size = len(forecast.event), int(forecast.event.sum())
             quality += [_row(origin, candidate, metric, values, size) for metric, values in measures.items()]
@@ -235,13 +271,27 @@ def judge(forecasts: Sequence[Forecast], *, seed: int) -> Verdict:
         quality += [_row(ALL_ORIGINS, candidate, metric, values, size) for metric, values in means[candidate].items()]
     champion = _champion(means)
     shown = {BASELINE, champion}
-    deciles = [row for forecast in forecasts if forecast.candidate in shown for row in _deciles(forecast)]
-    of_champion = [found[origin, champion] for origin in origins]
-    curve = errors(
-        np.concatenate([forecast.probability for forecast in of_champion]),
-        np.concatenate([forecast.event for forecast in of_champion]),
-    )
-    return Verdict(champion, tuple(quality), tuple(deciles), curve)
+    deciles: list[Decile] = []
+    said, happened = [], []
+    for forecast in forecasts:
+        if forecast.candidate in shown and forecast.probability is not None:
+            deciles += _deciles(forecast, forecast.probability)
+        if forecast.candidate == champion and forecast.probability is not None:
+            said.append(forecast.probability)
+            happened.append(forecast.event)
+    curve = errors(np.concatenate(said), np.concatenate(happened))
+    skill = _skill(means[champion]["brier"], means[BASELINE]["brier"], _ratio(lost, people))
+    return Verdict(champion, tuple(quality), tuple(deciles), curve, skill)
+
+
+def _skill(brier: Floats, of_rule: Floats, rate: Floats) -> Skill | None:
+    """The skill in the sample itself, which stands first, and its deviation over those drawn from it."""
+    of_mean = rate * (1 - rate)
+    if not of_mean[0] > 0:
+        return None
+    champion, rule = (1 - _ratio(score, of_mean) for score in (brier, of_rule))
+    error, difference_error = (float(np.nanstd(each[1:])) for each in (champion, champion - rule))
+    return Skill(float(champion[0]), error, float(rule[0]), difference_error)
 
 
 def _row(origin: int, candidate: str, metric: str, values: Floats, size: tuple[int, int]) -> Quality:
@@ -255,6 +305,8 @@ def _champion(means: dict[str, dict[str, Floats]]) -> str:
     rule = means[BASELINE]
     better = {}
     for candidate, measures in means.items():
+        if "brier" not in measures:
+            continue
         gain = rule["brier"] - measures["brier"]
         order = measures["auc"] - rule["auc"]
         # An AUC may not exist where nobody, or everybody, came back; then only the Brier score speaks.
@@ -459,10 +511,10 @@ def _gini(by: Floats, amount: Floats, weights: Floats) -> Floats:
     return gini
 
 
-def _deciles(forecast: Forecast) -> Iterator[Decile]:
+def _deciles(forecast: Forecast, probability: Floats) -> Iterator[Decile]:
     event, total = forecast.event, int(forecast.event.sum())
     before = 0
-    for number, part in enumerate(np.array_split(_falling(forecast.probability), PARTS), start=1):
+    for number, part in enumerate(np.array_split(_falling(probability), PARTS), start=1):
         if not len(part):
             continue
         hits = int(event[part].sum())
@@ -474,7 +526,7 @@ def _deciles(forecast: Forecast) -> Iterator[Decile]:
             number,
             len(part),
             hits,
-            float(forecast.probability[part].mean()),
+            float(probability[part].mean()),
             rate,
             rate / (total / len(event)) if total else float("nan"),
             before / total if total else float("nan"),

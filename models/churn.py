@@ -17,10 +17,10 @@ Nothing dated after an origin enters its features, and no label enters that toni
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +28,7 @@ from scipy.optimize import brentq
 from scipy.special import logit
 from threadpoolctl import threadpool_limits
 
-from models.backtest import BASELINE, Decile, Errors, Forecast, Quality, Verdict, judge
+from models.backtest import BASELINE, Amounts, Decile, Errors, Forecast, Quality, Skill, Verdict, judge
 from models.bg_nbd import BetaGeoNBD
 from models.churn_candidates import (
     AGE,
@@ -53,7 +53,11 @@ from models.churn_candidates import (
     kept,
     scattered,
 )
+from models.gamma_gamma import GammaGamma
 from models.mbg_nbd import ModifiedBetaGeoNBD
+from models.naive import last_period, own_rate, spent_so_far
+from models.pareto_nbd import ParetoNBD
+from models.scoring import usable_spend
 
 __all__ = [
     "ESTIMATORS",
@@ -99,8 +103,18 @@ SEASONAL = "_seasonal"
 #: Candidates that are rules, not models.
 RULES = (BASELINE, "cadence")
 
-#: The purchase models that are tried.
-ESTIMATORS: Mapping[str, Callable[[], Estimator]] = {"bg_nbd": BetaGeoNBD, "mbg_nbd": ModifiedBetaGeoNBD}
+#: Rules for purchases and money that purchase models are held against: the last period comes once more, or everybody
+#: goes on at the own rate so far. They give no probability.
+LAST_PERIOD = "last_period"
+NAIVE_RATE = "naive_rate"
+
+#: The purchase models that are tried. MBG/CNBD-k is none of them: where all kinds of buyers mix, its one regularity for
+#: everybody wins the backtest by a hair, and weekly buyers who stopped are then noticed late.
+ESTIMATORS: Mapping[str, Callable[[], Estimator]] = {
+    "bg_nbd": BetaGeoNBD,
+    "mbg_nbd": ModifiedBetaGeoNBD,
+    "pareto_nbd": ParetoNBD,
+}
 
 
 class Plan(NamedTuple):
@@ -168,11 +182,15 @@ class Origin:
     next_purchase : ndarray, shape (n,), optional
         Days from `day` to the first purchase occasion after it that tonight knows; NaN if there is none. Only
         tonight's own origin has none of this.
-    purchases_after : ndarray, shape (n,), optional
-        Purchase occasions in (day, day + h'], h' being the plan's horizon: only for the error in orders.
+    purchases_after, spent_after : ndarray, shape (n,), optional
+        Purchase occasions in (day, day + h'], h' being the plan's horizon, and the money spent on them: only for the
+        error in orders and in value.
     variation : ndarray, shape (n,), optional
         Standard deviation of the customer's own gaps over their mean, as known on `day`: 1 for a buyer at random, 0
         for one of fixed dates; NaN below two gaps. Without it, who buys every Monday is noticed late.
+    mean_spend, spent : ndarray, shape (n,), optional
+        Mean money of a repeat occasion (``monetary_value``), and all money so far (``net_revenue``), as known on
+        `day`; NaN = not known. Only the backtest of value reads them.
     """
 
     day: int
@@ -186,6 +204,9 @@ class Origin:
     next_purchase: Floats | None = None
     purchases_after: Floats | None = None
     variation: Floats | None = None
+    mean_spend: Floats | None = None
+    spent: Floats | None = None
+    spent_after: Floats | None = None
 
 
 class Activity(NamedTuple):
@@ -233,6 +254,8 @@ class ChurnResult:
     errors : tuple of Errors
         What an alert above a threshold would have got wrong; thresholds are carried to H, so that they are compared
         with `probability`. ``backtest.cheapest`` chooses by cost.
+    skill : Skill or None
+        How good the champion was on past days, at h'; None where nothing was tested.
     base_rate : float
         Mean probability of tonight's rows: what lifts are measured against; NaN without customers.
     """
@@ -248,6 +271,7 @@ class ChurnResult:
     quality: tuple[Quality, ...]
     deciles: tuple[Decile, ...]
     errors: tuple[Errors, ...]
+    skill: Skill | None
     base_rate: float
     _explain: Callable[[NDArray[np.intp]], Reasons]
 
@@ -396,6 +420,7 @@ class _Night:
         self.fits = Fits(estimators)
         self.past = _thinned([origin for origin in past if len(origin.customer)], seed)
         self._seen: dict[tuple[int, bool], Seen] = {}
+        self._worths: dict[int, Floats] = {}
         # A season must be known on the first day that is forecast, else the backtest would compare nothing.
         tested = [origin.day for origin in self.past if self._before(origin.day)]
         self.knows_seasons = bool(tested) and self._clock(min(tested)) is not None
@@ -469,9 +494,9 @@ class _Night:
         }
         for name in self.estimators:
             made[name] = partial(Purchases, name, self.fits)
-        made["renewal"] = lambda: Renewal("renewal", CARRIER, self.fits)
+        made["renewal"] = lambda: Renewal("renewal", self.fits, CARRIER)
         made["logistic"] = lambda: Logistic("logistic", columns)
-        made["blend"] = lambda: Blend(Logistic("logistic", columns), Renewal("renewal", CARRIER, self.fits))
+        made["blend"] = lambda: Blend(Logistic("logistic", columns), Renewal("renewal", self.fits, CARRIER))
         if self.knows_seasons:
             for name in ("renewal", "logistic", "blend"):
                 made[name + SEASONAL] = made[name]
@@ -490,13 +515,12 @@ class _Night:
         tested = [origin for origin in self.past if self._rarer(origin.day) >= EVENTS_TO_COMPARE]
         if not tested:
             return None
-        forecasts = []
+        forecasts = list(self._naive(tested))
         candidates = self._candidates(min(self._rarer(origin.day) for origin in tested))
         for origin in tested:
             event = self._event(origin)
             for name, make in candidates.items():
                 learner, seen = self._trained(name, make, origin)
-                counted = isinstance(learner, Purchases) and origin.purchases_after is not None
                 forecasts.append(
                     Forecast(
                         origin.day,
@@ -505,11 +529,39 @@ class _Night:
                         learner.calibrated(learner.margin(seen)),
                         event,
                         seen.silence_days,
-                        learner.expected(seen) if isinstance(learner, Purchases) and counted else None,
-                        origin.purchases_after if counted else None,
+                        self._expected(origin, learner, seen) if isinstance(learner, Purchases) else {},
                     )
                 )
         return judge(forecasts, seed=self.seed)
+
+    def _expected(self, origin: Origin, learner: Purchases, seen: Seen) -> dict[str, Amounts]:
+        """The purchases that a purchase model expects after a day, and their money."""
+        orders = learner.expected(seen)
+        return _amounts(origin, orders, None if origin.spent_after is None else orders * self._worth(origin))
+
+    def _worth(self, origin: Origin) -> Floats:
+        """The money that a customer's next purchase is expected to be worth, by the model of spend of that day."""
+        if origin.day not in self._worths:
+            mean = np.zeros(len(origin.customer)) if origin.mean_spend is None else np.nan_to_num(origin.mean_spend)
+            of_all = float(spent_so_far(origin).sum() / (origin.frequency + 1).sum())
+            spend = usable_spend(GammaGamma().fit(origin.frequency, mean), of_all)
+            self._worths[origin.day] = spend.expected_average_spend(origin.frequency, mean)
+        return self._worths[origin.day]
+
+    def _naive(self, tested: Sequence[Origin]) -> Iterator[Forecast]:
+        """What rules without a model expect after each day that is forecast."""
+        days, horizon = {origin.day: origin for origin in self.past}, self.plan.horizon_days
+        if any(origin.purchases_after is None or origin.day - horizon not in days for origin in tested):
+            return
+        for origin in tested:
+            rules = {
+                LAST_PERIOD: last_period(origin, days[origin.day - horizon]),
+                NAIVE_RATE: own_rate(origin, horizon),
+            }
+            event, silence = self._event(origin), origin.age - origin.recency
+            for name, expected in rules.items():
+                came = _amounts(origin, *expected)
+                yield Forecast(origin.day, name, origin.customer, None, event, silence, came)
 
     # ---------------------------------------------------------------------------------------------------- result
 
@@ -557,6 +609,7 @@ class _Night:
             quality=verdict.quality if verdict else (),
             deciles=verdict.deciles if verdict else (),
             errors=tuple(row._replace(threshold=row.threshold**power) for row in verdict.errors) if verdict else (),
+            skill=verdict.skill if verdict else None,
             base_rate=float(probability.mean()) if size else float("nan"),
             _explain=explain,
         )
@@ -620,6 +673,16 @@ class _Night:
         return is_yearly, kept((1 - kept_up) / (1 - kept_up + kept_up * still)), due
 
 
+def _amounts(origin: Origin, orders: Floats, value: Floats | None) -> dict[str, Amounts]:
+    """What was expected after a day beside what came, as far as that is known."""
+    found = {}
+    if origin.purchases_after is not None:
+        found["orders"] = Amounts(orders, origin.purchases_after)
+    if origin.spent_after is not None and value is not None:
+        found["value"] = Amounts(value, origin.spent_after)
+    return found
+
+
 def _variation(origin: Origin) -> Floats:
     return np.full(origin.customer.shape, np.nan) if origin.variation is None else origin.variation
 
@@ -633,19 +696,13 @@ def _thinned(past: list[Origin], seed: int) -> list[Origin]:
 
     def thin(origin: Origin) -> Origin:
         rows = scattered(origin.customer, seed + 1) < limit
-        return Origin(
-            day=origin.day,
-            customer=origin.customer[rows],
-            frequency=origin.frequency[rows],
-            recency=origin.recency[rows],
-            age=origin.age[rows],
-            cadence=origin.cadence[rows],
-            yearly=origin.yearly[rows],
-            features={name: column[rows] for name, column in origin.features.items()},
-            next_purchase=None if origin.next_purchase is None else origin.next_purchase[rows],
-            purchases_after=None if origin.purchases_after is None else origin.purchases_after[rows],
-            variation=None if origin.variation is None else origin.variation[rows],
-        )
+
+        def of(values: Any) -> Any:
+            if isinstance(values, Mapping):
+                return {name: column[rows] for name, column in values.items()}
+            return values[rows] if isinstance(values, np.ndarray) else values
+
+        return replace(origin, **{each.name: of(getattr(origin, each.name)) for each in fields(origin)})
 
     return [thin(origin) for origin in past]
 

@@ -20,7 +20,7 @@ from models.value import HORIZONS, Value, value_states
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ModelFit", "Scores", "score_states"]
+__all__ = ["ModelFit", "Scores", "score_states", "usable_spend"]
 
 DRAWS = 400
 #: Shape of spend where nobody has bought twice; it only decides how wide the interval is.
@@ -106,12 +106,7 @@ def score_states(
     churn = ModifiedBetaGeoNBD().fit(x, last, T, weights)
     plain = BetaGeoNBD().fit(x, last, T, weights)
     fitted_spend = GammaGamma().fit(spend_frequency, spend_value)
-    spend = fitted_spend
-    if fitted_spend.status_ == "too_few_repeaters":
-        p, q = UNKNOWN_SPEND["p"], UNKNOWN_SPEND["q"]
-        scale = mean_spend if np.isfinite(mean_spend) and mean_spend > 0 else 1.0
-        spend = GammaGamma.from_params(p=p, q=q, v=scale * (q - 1) / p)
-
+    spend = usable_spend(fitted_spend, mean_spend)
     value = value_states(churn, spend, *histories, discount_rate_year=discount_rate_year, draws=DRAWS)
     quarter, year = HORIZONS.index(90.0), HORIZONS.index(365.0)
     status = "rule_only" if churn.status_ == "too_few_repeaters" else "model"
@@ -134,3 +129,19 @@ def score_states(
         for name, model in (("mbg_nbd", churn), ("bg_nbd", plain), ("gamma_gamma", fitted_spend))
     ]
     return Scores(columns, value, spend, fits)
+
+
+def usable_spend(fitted: GammaGamma, mean_spend: float) -> GammaGamma:
+    """The model of spend to predict with: the fitted one, or where too few have come back the mean of everybody.
+
+    Parameters
+    ----------
+    fitted : GammaGamma
+    mean_spend : float
+        Mean value of all occasions (money).
+    """
+    if fitted.status_ != "too_few_repeaters":
+        return fitted
+    p, q = UNKNOWN_SPEND["p"], UNKNOWN_SPEND["q"]
+    scale = mean_spend if np.isfinite(mean_spend) and mean_spend > 0 else 1.0
+    return GammaGamma.from_params(p=p, q=q, v=scale * (q - 1) / p)

@@ -82,6 +82,7 @@ def snapshot(name: str, days: list[date], day: date) -> dict[str, Any]:
         "is_annual_buyer": False,
         "own_gap_days": None if len(days) == 1 else (days[-1] - days[0]).days / (len(days) - 1),
         "net_revenue": 10.0 * len(days),
+        "monetary_value": None if len(days) == 1 else 8.0 + len(days),
     }
 
 
@@ -113,16 +114,23 @@ def shop() -> Iterator[Shop]:
             rows.append({"as_of": TONIGHT, "customer_id": "0" * 16, "occasions": 0})
             replace_table(con, "core", "customer_snapshots", types, [[row.get(name) for name in types] for row in rows])
             outcomes = [
-                (day, name, min(later, default=None), sum((each - day).days <= plan.horizon_days for each in later))
+                (day, name, min(later, default=None), count, 12.5 * count)
                 for day in past
                 for name in known(bought, day)
                 for later in [[each for each in bought[name] if each > day]]
+                for count in [sum((each - day).days <= plan.horizon_days for each in later)]
             ]
             replace_table(
                 con,
                 "core",
                 "churn_outcomes",
-                {"as_of": "date", "customer_id": "varchar", "next_purchase_on": "date", "purchases_after": "bigint"},
+                {
+                    "as_of": "date",
+                    "customer_id": "varchar",
+                    "next_purchase_on": "date",
+                    "purchases_after": "bigint",
+                    "spent_after": "decimal(18, 4)",
+                },
                 outcomes,
             )
             occasions = [(name, each) for name, days in bought.items() for each in days]
@@ -154,7 +162,10 @@ def origin_of(bought: Purchases, day: date, horizon: int | None) -> Origin:
     features["own_gap_days"] = np.array(
         [np.nan if len(days) == 1 else (days[-1] - days[0]).days / (len(days) - 1) for days in rows.values()]
     )
+    mean_spend = np.array([np.nan if len(days) == 1 else 8.0 + len(days) for days in rows.values()])
+    features["monetary_value"] = mean_spend
     later = [[(each - day).days for each in bought[name] if each > day] for name in rows]
+    after = np.array([float(sum(days <= (horizon or 0) for days in each)) for each in later])
     return Origin(
         day=(day - EPOCH).days,
         customer=np.array([int(name, 16) >> 1 for name in rows], dtype=np.int64),
@@ -166,9 +177,10 @@ def origin_of(bought: Purchases, day: date, horizon: int | None) -> Origin:
         variation=np.array([variation(days) for days in rows.values()], dtype=np.float64),
         features=features,
         next_purchase=None if horizon is None else np.array([min(each, default=np.nan) for each in later], dtype=float),
-        purchases_after=None
-        if horizon is None
-        else np.array([float(sum(days <= horizon for days in each)) for each in later]),
+        purchases_after=None if horizon is None else after,
+        mean_spend=mean_spend,
+        spent=features["net_revenue"],
+        spent_after=None if horizon is None else 12.5 * after,
     )
 
 
@@ -204,6 +216,13 @@ def test_scores_are_those_of_the_models_on_what_was_known(shop: Shop) -> None:
         ).fetchall()
     )
     assert measured[expected.champion] > 0.7
+    written = con.execute(
+        "select model, metric, value from predictions.model_quality where origin_on is null"
+    ).fetchall()
+    assert {row[:2]: row[2] for row in written} == {
+        (row.candidate, row.metric): row.value for row in expected.quality if row.origin < 0
+    }
+    assert {("naive_rate", "value_gini"), ("last_period", "orders_mae")} < {row[:2] for row in written}
 
 
 def test_reasons_add_up_to_the_margin_of_those_likelier_to_leave_than_most(shop: Shop) -> None:
@@ -364,3 +383,31 @@ def test_better_scores_are_the_measure_until_their_horizon_has_passed(shop: Shop
     assert not verdict.warnings
     verdict = judge_scores(con, learned, HORIZON, Limits(max_score_loss=0.05))
     assert bool(verdict.warnings) is is_held
+
+
+def test_a_loss_within_two_standard_errors_of_both_nights_holds_nothing_back(shop: Shop) -> None:
+    con, _ = shop(200)
+    learned = score_churn(con, horizon_days=HORIZON)
+    facts = dict(con.execute("select fact, value from predictions.score_facts").fetchall())
+    assert learned.skill is not None
+    assert (facts["score_skill"], facts["score_skill_error"]) == (learned.skill.value, learned.skill.error)
+    # Of a few hundred forecasts the skill is not known to a hundredth.
+    error = facts["score_skill_error"]
+    assert 0.01 < error < 0.2
+    # As 3, 4 and 5: the error of the difference is 5 / 3 of tonight's.
+    allowed = 2 * error * 5 / 3
+    for loss, error_before, is_held in (
+        (allowed * 0.99, error * 4 / 3, False),
+        (allowed * 1.01, error * 4 / 3, True),
+        # A release that did not tell its error is taken to know as much as tonight.
+        (2 * error * 2**0.5 * 0.99, None, False),
+        (2 * error * 2**0.5 * 1.01, None, True),
+    ):
+        before = TONIGHT - timedelta(days=3)
+        told = {"score_skill": facts["score_skill"] + loss, "score_horizon_days": float(HORIZON)}
+        if error_before is not None:
+            told["score_skill_error"] = error_before
+        rows = [(fact, "logistic", before, value) for fact, value in told.items()]
+        replace_table(con, "run", "previous_score_facts", SCORE_FACTS, rows)
+        verdict = judge_scores(con, learned, HORIZON, Limits(max_score_loss=0.01))
+        assert bool(verdict.warnings) is is_held, (loss, error_before)

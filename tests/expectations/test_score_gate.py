@@ -30,6 +30,30 @@ def test_scores_may_be_worse_by_so_much(
     assert statuses(skill, rule, before) == expected
 
 
+@pytest.mark.parametrize(
+    ("skill", "rule_error", "previous_error", "expected"),
+    [
+        # The rule has 0.36, the last release 0.40; 0.05 less is allowed, and two standard errors.
+        (0.30, 0.02, 0.02, ["warned", "warned"]),  # 0.06 > 0.05 > 0.04, and 0.10 > 0.05
+        (0.30, 0.03, 0.05, ["passed", "passed"]),  # 0.06 and 0.10 are exactly two standard errors
+        (0.30, 0.0299, 0.0499, ["warned", "warned"]),
+        (0.34, 0.5, 0.001, ["passed", "warned"]),  # 0.02, however uncertain; 0.06 for sure
+    ],
+)
+def test_a_loss_that_may_be_chance_holds_nothing_back(
+    skill: float, rule_error: float, previous_error: float, expected: list[str]
+) -> None:
+    result = score_gate(
+        skill,
+        rule_skill=0.36,
+        previous_skill=0.40,
+        rule_error=rule_error,
+        previous_error=previous_error,
+        limits=Limits(max_score_loss=0.05),
+    )
+    assert [outcome.status for outcome in result.outcomes] == expected
+
+
 def test_no_limit_allows_any_loss() -> None:
     assert statuses(0.0, 0.9, 0.9, loss=None) == ["not_available", "not_available"]
 

@@ -10,6 +10,7 @@ import pytest
 from models.backtest import (
     ALL_ORIGINS,
     BASELINE,
+    Amounts,
     Errors,
     Forecast,
     Verdict,
@@ -95,6 +96,28 @@ def test_the_gini_of_the_right_order_is_one_and_of_no_order_none() -> None:
     assert amounts(np.ones(4), actual)["gini"][0] == pytest.approx(0)
 
 
+def test_the_ranking_by_value_worked_out_by_hand_stands_in_the_table() -> None:
+    event, silence, codes = np.array([False, True, False, True]), np.arange(4.0), np.arange(4)
+    spent = np.array([60.0, 0.0, 40.0, 0.0])
+    # Expected money in the order 40, 60, 0, 0 of 100 and in the best order 60, 40, 0, 0.
+    expected = np.array([20.0, 1.0, 30.0, 0.0])
+    by_hand = (2 * 0.25 * (0.4 / 2 + 1.4 / 2 + 1 + 1) - 1) / (2 * 0.25 * (0.6 / 2 + 1.6 / 2 + 1 + 1) - 1)
+    rule = Forecast(0, BASELINE, codes, np.full(4, 0.5), event, silence)
+    naive = Forecast(0, "naive", codes, None, event, silence, {"value": Amounts(expected, spent)})
+    found = judge([rule, naive], seed=1)
+    rows = {(row.candidate, row.metric): row for row in found.quality if row.origin == 0}
+    assert rows["naive", "value_gini"].value == pytest.approx(by_hand) == pytest.approx(0.45 / 0.55)
+    assert rows["naive", "value_mae"].value == pytest.approx((40 + 1 + 10 + 0) / 4)
+    assert rows["naive", "value_bias"].value == pytest.approx(51 / 100 - 1)
+    # Without a probability there is nothing else to measure, and no champion.
+    assert {metric for candidate, metric in rows if candidate == "naive"} == {
+        f"value_{name}" for name in ("bias", "mae", "rmse", "correlation", "gini")
+    }
+    assert not any(metric.startswith("value") for candidate, metric in rows if candidate == BASELINE)
+    assert found.champion == BASELINE
+    assert {row.candidate for row in found.deciles} == {BASELINE}
+
+
 @pytest.mark.parametrize("is_lost", [True, False])
 def test_what_does_not_exist_is_nan(is_lost: bool) -> None:
     event = np.full(4, is_lost)
@@ -178,6 +201,34 @@ def test_intervals_are_as_wide_as_theory_says() -> None:
     # From the 10th to the 90th percentile of a normal distribution are 2.563 standard deviations.
     assert row.high - row.low == pytest.approx(2.563 * error, rel=0.35)
     assert row.low < row.value < row.high
+
+
+def test_the_errors_of_the_skill_are_those_of_the_delta_method() -> None:
+    truth, event, _ = shop()
+    skill = verdict(("truth", truth)).skill
+    assert skill is not None
+    rate = event.mean()
+    of_mean = rate * (1 - rate)
+    loss, of_rule = (truth - event) ** 2, (rate - event) ** 2
+    assert skill.value == pytest.approx(1 - loss.mean() / of_mean, rel=1e-12)
+    # The rule gives everybody the mean.
+    assert skill.of_rule == pytest.approx(0, abs=1e-12)
+
+    def error(losses: np.ndarray) -> float:
+        """What each customer adds to a ratio of a mean to rate (1 - rate), in first order."""
+        own = (losses - losses.mean()) / of_mean
+        own -= losses.mean() * (1 - 2 * rate) * (event - rate) / of_mean**2
+        return float(own.std() / math.sqrt(len(event)))
+
+    # A hundred samples know a deviation to 7 per cent.
+    assert skill.error == pytest.approx(error(loss), rel=0.2)
+    assert skill.difference_error == pytest.approx(error(loss - of_rule), rel=0.2)
+
+
+def test_where_all_did_the_same_there_is_no_skill() -> None:
+    same = np.ones(10, dtype=bool)
+    rule = Forecast(0, BASELINE, np.arange(10), np.full(10, 0.9), same, np.arange(10.0))
+    assert judge([rule], seed=1).skill is None
 
 
 def test_the_same_customers_on_three_days_are_not_three_times_as_many() -> None:

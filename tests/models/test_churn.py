@@ -39,6 +39,8 @@ from models.churn_candidates import (
     Survival,
     Trees,
 )
+from models.gamma_gamma import GammaGamma
+from models.mbg_cnbd_k import ModifiedBetaGeoCNBD
 
 EXAMPLE = Path(__file__).parents[2] / "examples/online_retail/online_retail.csv.gz"
 EPOCH = pd.Timestamp("1970-01-01")
@@ -122,6 +124,33 @@ def cdnow() -> tuple[Log, int]:
     table = table.drop_duplicates(["customer", "day"])
     log = Log(table["customer"].to_numpy(np.int64), table["day"].to_numpy(np.int64))
     return log, (pd.Timestamp("1997-09-30") - EPOCH).days
+
+
+@cache
+def cdnow_money() -> tuple[Log, Floats, int]:
+    """CDNOW's occasions with what was spent on each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from lifetimes.datasets import load_dataset
+
+        names = ["master_id", "customer", "day", "discs", "value"]
+        table = load_dataset("CDNOW_sample.txt", header=None, sep=r"\s+", names=names)
+    table["day"] = (pd.to_datetime(table["day"].astype(str)) - EPOCH).dt.days
+    table = table.groupby(["customer", "day"], as_index=False)["value"].sum()
+    log = Log(table["customer"].to_numpy(np.int64), table["day"].to_numpy(np.int64))
+    return log, table["value"].to_numpy(), cdnow()[1]
+
+
+def with_money(log: Log, spent: Floats, day: int, tonight: int, horizon_days: int) -> Origin:
+    """What a day knew, with the money: the mean of repeat occasions, all so far, and what came within the horizon."""
+    known = origin(log.upto(tonight), day, tonight, horizon_days)
+    table = pd.DataFrame({"customer": log.customer, "day": log.day, "spent": spent})
+    past = table[table["day"] <= day]
+    repeat = past[past["day"] > past.groupby("customer")["day"].transform("min")]
+    ahead = table[(table["day"] > day) & (table["day"] <= day + horizon_days)]
+    money = [repeat.groupby("customer")["spent"].mean(), *(t.groupby("customer")["spent"].sum() for t in (past, ahead))]
+    mean, so_far, after = (each.reindex(known.customer).to_numpy() for each in money)
+    return changed(known, mean_spend=mean, spent=so_far, spent_after=np.nan_to_num(after))
 
 
 @cache
@@ -290,6 +319,77 @@ def test_the_table_of_quality_has_every_candidate_on_three_days(
     assert values["brier"][ALL_ORIGINS].idxmin() == result.champion
     assert values["orders_mae"].loc["mbg_nbd"].notna().all()
     assert {row.candidate for row in result.deciles} == {BASELINE, result.champion}
+
+
+@pytest.mark.parametrize(("data", "horizon_days"), HOLD_OUTS)
+def test_with_2000_forecasts_two_standard_errors_of_the_skill_are_a_twentieth(
+    data: Callable[[], tuple[Log, int]], horizon_days: int
+) -> None:
+    result, *_ = scored(data, horizon_days)
+    brier = {row.candidate: row for row in result.quality if row[0] == ALL_ORIGINS and row.metric == "brier"}
+    rate = brier[BASELINE].events / brier[BASELINE].customers
+    assert result.skill is not None
+    for found, name in ((result.skill.value, result.champion), (result.skill.of_rule, BASELINE)):
+        assert found == pytest.approx(1 - brier[name].value / (rate * (1 - rate)), rel=1e-12)
+    # Errors fall with the root of the number.
+    assert 2 * result.skill.error * (brier[BASELINE].customers / 2000) ** 0.5 == pytest.approx(0.05, abs=0.005)
+
+
+@pytest.mark.parametrize(("data", "horizon_days"), HOLD_OUTS)
+def test_purchase_models_are_held_against_two_rules_that_need_no_model(
+    data: Callable[[], tuple[Log, int]], horizon_days: int
+) -> None:
+    result, *_ = scored(data, horizon_days)
+    log, h = data()[0], result.learned_horizon
+    table = pd.DataFrame(result.quality).set_index(["origin", "candidate", "metric"])["value"]
+    for day in sorted(set(table.index.get_level_values("origin")) - {ALL_ORIGINS}):
+        first = pd.Series(log.day).groupby(log.customer).min()
+        first = first[first <= day]
+        came, last, before = (
+            pd.Series(log.customer[(log.day > low) & (log.day <= high)]).value_counts().reindex(first.index).fillna(0)
+            for low, high in ((day, day + h), (day - h, day), (-1, day))
+        )
+        naive = (before - 1) / (day - first).clip(lower=1) * h
+        for name, expected in (("last_period", last), ("naive_rate", naive)):
+            assert table[day, name, "orders_mae"] == pytest.approx((expected - came).abs().mean(), rel=1e-9)
+            assert table[day, name, "orders_bias"] == pytest.approx(expected.sum() / came.sum() - 1, rel=1e-9)
+        assert (day, "last_period", "brier") not in table.index
+    # Both models err less than the better of the two rules, in squares.
+    means = table[ALL_ORIGINS].unstack()["orders_rmse"]
+    assert means[["mbg_nbd", "pareto_nbd"]].max() < means[["last_period", "naive_rate"]].min()
+
+
+def test_customers_are_ranked_by_what_they_will_spend() -> None:
+    """CDNOW with its money, from the log: what each was expected to spend, and spent, in 68 days after a past day."""
+    log, spent, tonight = cdnow_money()
+    plan = origins_for(tonight - int(log.day.min()), 273)
+    past = [with_money(log, spent, tonight - back, tonight, plan.horizon_days) for back in plan.days_before]
+    result = learn(past, origin(log.upto(tonight), tonight, tonight), horizon_days=273, plan=plan)
+    means = {(row.candidate, row.metric): row for row in result.quality if row.origin == ALL_ORIGINS}
+    gini = {name: means[name, "value_gini"] for name in ("mbg_nbd", "pareto_nbd", "last_period", "naive_rate")}
+    assert {name: round(row.value, 2) for name, row in gini.items()} == {
+        "mbg_nbd": 0.57,
+        "pareto_nbd": 0.59,
+        "last_period": 0.49,
+        "naive_rate": 0.57,
+    }
+    wrong = [means[name, "orders_rmse"].value for name in ("naive_rate", "mbg_nbd")]
+    assert [*wrong, means["naive_rate", "orders_bias"].value] == pytest.approx([0.88, 0.64, 0.53], abs=0.005)
+    # The last day again, by hand: Gamma-Gamma and MBG/NBD of that day, and the areas below two curves.
+    last = past[0]
+    model = ESTIMATORS["mbg_nbd"]().fit(last.frequency, last.recency, last.age)
+    worth = GammaGamma().fit(last.frequency, last.mean_spend).expected_average_spend(last.frequency, last.mean_spend)
+    orders = model.expected_purchases(plan.horizon_days, last.frequency, last.recency, last.age)
+    assert last.spent_after is not None
+
+    def area(order: NDArray[np.intp]) -> float:
+        share = np.cumsum(last.spent_after[order]) / last.spent_after.sum()
+        return float(np.mean(np.r_[0.0, share[:-1]] + share) - 1)
+
+    by_hand = area(np.argsort(-orders * worth)) / area(np.argsort(-last.spent_after))
+    row = next(r for r in result.quality if r[:3] == (last.day, "mbg_nbd", "value_gini"))
+    assert row.value == pytest.approx(by_hand, abs=1e-3)
+    assert gini["mbg_nbd"].low > gini["last_period"].high
 
 
 # ------------------------------------------------------------------------------------------------- point in time
@@ -587,6 +687,21 @@ def test_to_a_purchase_model_all_buying_is_random(habits: tuple[ChurnResult, Ori
     assert np.mean(alone[result.reason == "yearly_buyer"] > ALERT) == 1
 
 
+def test_one_regularity_for_all_wins_the_backtest_and_notices_no_weekly_buyer() -> None:
+    """Why MBG/CNBD-k is no candidate."""
+    log, kinds = planted()
+    plan = origins_for(1500, 90)
+    past = [origin(log, 1500 - back, 1500) for back in plan.days_before]
+    now = origin(log, 1500, 1500)
+    tried = {**ESTIMATORS, "mbg_cnbd_k": ModifiedBetaGeoCNBD}
+    result = learn(past, now, horizon_days=90, plan=plan, estimators=tried)
+    assert result.champion == "mbg_cnbd_k"
+    brier = {row.candidate: row.value for row in result.quality if row[0] == ALL_ORIGINS and row.metric == "brier"}
+    assert 0 < brier["renewal"] - brier["mbg_cnbd_k"] < 0.002
+    stopped = np.isin(now.customer, kinds["stopped"])
+    assert np.mean(result.probability[stopped] > ALERT) == 0
+
+
 def test_without_the_variation_of_gaps_weekly_buyers_are_noticed_late() -> None:
     log, kinds = planted()
     plan = origins_for(1500, 90)
@@ -681,8 +796,8 @@ LEARNERS: dict[str, Callable[[], Learner]] = {
     "gap_survival": Survival,
     "bg_nbd": lambda: Purchases("bg_nbd", FITS),
     "mbg_nbd": lambda: Purchases("mbg_nbd", FITS),
-    "renewal": lambda: Renewal("renewal", "mbg_nbd", FITS),
-    "blend": lambda: Blend(Logistic("logistic", COLUMNS), Renewal("renewal", "mbg_nbd", FITS)),
+    "renewal": lambda: Renewal("renewal", FITS, "mbg_nbd"),
+    "blend": lambda: Blend(Logistic("logistic", COLUMNS), Renewal("renewal", FITS, "mbg_nbd")),
     "lightgbm": lambda: Trees(Logistic("logistic", COLUMNS), ("logins",), 1),
 }
 

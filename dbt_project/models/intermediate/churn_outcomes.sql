@@ -27,7 +27,10 @@ final as (
         min(occasions.occasion_on) as next_purchase_on,
         cast(
             count(*) filter (where occasions.occasion_on <= {{ add_days('snapshots.as_of', 'learned.horizon_days') }}) as bigint
-        ) as purchases_after
+        ) as purchases_after,
+        coalesce(
+            sum(occasions.amount) filter (where occasions.occasion_on <= {{ add_days('snapshots.as_of', 'learned.horizon_days') }}), 0
+        ) as spent_after
     from snapshots
     cross join learned
     left join occasions

@@ -297,6 +297,9 @@ class Shop:
             silent = self.value.backtest["is_silent"].mean()
             out["score_horizon_days", champion["model"], night.as_of] = night.rules["churn"]["horizon_days"]
             out["score_skill", champion["model"], night.as_of] = 1 - champion["value"] / (silent * (1 - silent))
+            # The error comes from random samples: an input, like parameters.
+            learned = self.night.table("predictions.score_facts").set_index("fact")["value"]
+            out["score_skill_error", champion["model"], night.as_of] = learned["score_skill_error"]
             for name, value in self.value.parameters("gamma_gamma").items():
                 out["spend_model", name, night.as_of] = value
             tonight = self.value.tonight
@@ -382,7 +385,7 @@ class Shop:
         for name in ("auc", "brier"):
             yield rows(
                 name, "model_quality", "model, origin", f"max({name})",
-                lambda name=name: self._measures(name).set_index(["model", "origin"])["value"],
+                lambda name=name: self._measures(name).set_index(["model", "origin"])["value"], f"{name} is not null",
             )  # fmt: skip
             for rule in ("gap", "cadence"):
                 yield rows(

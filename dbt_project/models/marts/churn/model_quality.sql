@@ -4,6 +4,7 @@
     'brier': 'brier',
     'calib_error': 'ece',
     'lift_top_decile': 'lift',
+    'value_gini': 'value_gini',
 } %}
 {%- set points = {
     'capture_top_decile': 'capture',
@@ -14,6 +15,11 @@
     'orders_mae': 'orders_mae',
     'orders_rmse': 'orders_rmse',
     'orders_correlation': 'orders_correlation',
+    'orders_gini': 'orders_gini',
+    'value_bias': 'value_bias',
+    'value_mae': 'value_mae',
+    'value_rmse': 'value_rmse',
+    'value_correlation': 'value_correlation',
 } %}
 
 with measures as (
