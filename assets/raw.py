@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from assets.churn_scores import PREVIOUS_SCORES, SCORE_FACTS
 from assets.night import MEMORY_LIMIT, ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
-from assets.predictions import PREVIOUS_SCORES, SCORE_FACTS
 from assets.tables import dbt_process
 from rules import Rules, dbt_vars
 from rules.indicators import CATALOGUE_COLUMNS, catalogue_rows

@@ -221,7 +221,8 @@ def _build(con: duckdb.DuckDBPyConnection, models: list[Model]) -> None:
 
 def _predict(con: duckdb.DuckDBPyConnection, horizon_days: int, discount_rate_year: float) -> None:
     """Write the tables that stand between the two halves of the SQL, as the asset of the predictions does."""
-    from assets.predictions import predict, score_churn
+    from assets.churn_scores import score_churn
+    from assets.predictions import predict
 
     predict(con, horizon_days=horizon_days, discount_rate_year=discount_rate_year)
     score_churn(con, horizon_days=horizon_days)

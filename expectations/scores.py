@@ -1,7 +1,7 @@
 """The score gate: may tonight's churn scores replace those of the last release?
 
 What belongs here: how good the scores may not have become worse than. What does not: how good they are
-(``models/backtest.py``), and which scores are published instead (``assets/predictions.py``).
+(``models/backtest.py``), and which scores are published instead (``assets/churn_scores.py``).
 """
 
 from __future__ import annotations

@@ -419,7 +419,7 @@ class _Workshop:
 
     def _set_run(self, made: _Build, stale: set[str]) -> None:
         """Write the parameters of the run: the one day that is compared, and what the rules say in rows."""
-        from assets.predictions import PREVIOUS_SCORES, SCORE_FACTS
+        from assets.churn_scores import PREVIOUS_SCORES, SCORE_FACTS
         from assets.raw import RULE_TABLES, training_days
 
         business = made.version.variables
@@ -440,8 +440,9 @@ class _Workshop:
 
     def _make(self, made: _Build, models: set[str], stale: set[str]) -> None:
         """Do what a night does, for the tables that are to be made."""
+        from assets.churn_scores import score_as_published
         from assets.identity import find_people
-        from assets.predictions import predict, score_as_published
+        from assets.predictions import predict
 
         process, variables = self._process_in(made.file.parents[1], made.version), made.version.variables
         stale_steps = self._steps_of(stale)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from assets.churn_scores import CHURN_TABLES
 from assets.identity import COMPONENT_COLUMNS
-from assets.predictions import CHURN_TABLES
 from assets.raw import (
     CUSTOMER_STATE,
     IDENTIFIER_KEY,

@@ -24,9 +24,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assets.churn_scores import score_churn
 from assets.dbt_process import PROJECT_DIR, DbtProcess
 from assets.identity import find_people
-from assets.predictions import predict, score_churn
+from assets.predictions import predict
 from assets.raw import CUSTOMER_STATE, IDENTITY_STATE, LIST_STATE
 from destinations.list_files import write_parquet
 from orchestration.trials import PYTHON_STEPS

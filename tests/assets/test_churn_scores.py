@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assets.predictions import (
+from assets.churn_scores import (
     CHURN_TABLES,
     FEATURES,
     PREVIOUS_SCORES,
