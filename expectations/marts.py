@@ -200,7 +200,6 @@ def _rules(as_of: date, time_zone: str, rfm_bins: int) -> list[RowRule]:
             advice=_MODEL,
         ),
         _within("churn_risk", "churn_probability", 0, 1, _MODEL, required=True),
-        _within("customer_360", "contract_leave_probability", 0, 1, _MODEL),
         _within("churn_risk", "risk_score", 0, 100, _SIGNALS),
     ]
 

@@ -251,15 +251,15 @@ def put_contracts(con: duckdb.DuckDBPyConnection, contracts: list[dict[str, Any]
     replace_table(con, "core", "contract_terms", CONTRACT_TERMS, rows)
 
 
-#: 40 contracts of a year that were due: 28 of them were not renewed.
+#: 100 contracts of a year that were due: 90 of them were not renewed.
 PAST_CONTRACTS: list[dict[str, Any]] = [
     {
         "customer_id": f"{number + 2**40:016x}",
         "started_on": 800,
         "ended_on": 435,
-        **({"outcome": "not_renewed"} if number < 28 else {"outcome": "renewed", "renewed_on": 435}),
+        **({"outcome": "not_renewed"} if number < 90 else {"outcome": "renewed", "renewed_on": 435}),
     }
-    for number in range(40)
+    for number in range(100)
 ]
 
 
@@ -275,13 +275,13 @@ def test_whoever_is_under_contract_is_scored_by_contracts_and_not_by_silence(sho
     put_contracts(con, [*PAST_CONTRACTS, *running])
     result = score_churn(con, horizon_days=HORIZON)
     after = {name: rest for name, *rest in con.execute(query).fetchall()}
-    # 28 losses and 12 renewals, all first ones: 0.7. Of 40 + 3 contracts none was cancelled in their first years.
-    years = (40 * 365 + 3 * 300) / 365
+    # 90 losses and 10 renewals, all first ones: 0.9. Of 100 + 3 contracts none was cancelled in their first years.
+    years = (100 * 365 + 3 * 300) / 365
     rate = 10 * 0.5 / (years + 5) / (years + 10)
     stays = np.exp(-HORIZON / 365 * rate)
     contracts = dict(con.execute("select customer_id, leave_probability from predictions.contract_scores").fetchall())
     assert sorted(contracts) == sorted(held)
-    expected = [1 - 0.3 * stays, 1 - stays, 1 - 0.3 * stays]
+    expected = [1 - 0.1 * stays, 1 - stays, 1 - 0.1 * stays]
     assert [contracts[name] for name in held] == pytest.approx(expected, rel=1e-5)
     for name, probability in contracts.items():
         if name in bought:
