@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from datetime import date
 from importlib.metadata import version
@@ -18,6 +19,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import AS_OF, EXPORT, SOURCE
+from benchmarks.bayes import PRIORS, NotAvailableError, environment
 from benchmarks.floor import compare
 from benchmarks.landing import PEERS
 from benchmarks.measure import ChildRun, run_child
@@ -25,6 +27,7 @@ from benchmarks.million import PEERS as MILLION
 from benchmarks.scale import measure_scale
 from benchmarks.tables import (
     Table,
+    bayes_table,
     fit_table,
     floor_table,
     forecast_table,
@@ -38,6 +41,8 @@ from benchmarks.tables import (
     seconds_table,
 )
 
+#: Not among this project's packages, and larger than all of them.
+PYMC = Path(sys.prefix) / "pymc-marketing"
 RESULTS = Path(__file__).with_name("results.md")
 _FLOORS = 3
 _LANDINGS = 3
@@ -50,12 +55,13 @@ def main(
     write: Annotated[bool, typer.Option("--write", help=f"Also write the tables to {RESULTS.name}.")] = False,
     customers: Annotated[int, typer.Option(min=100, help="Of the simulated company; 20 order lines each.")] = 100_000,
     only_scale: Annotated[bool, typer.Option("--only-scale", help="Measure the simulated company alone.")] = False,
+    pymc: Annotated[Path, typer.Option(help="Environment of pymc-marketing; made where it is missing.")] = PYMC,
 ) -> None:
     """Measure a night against its floor, and the models against a peer."""
     console = Console(highlight=False, width=None if Console().is_terminal else 140)
     console.print(surroundings(), soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="keeprate-bench-") as folder:
-        tables = [] if only_scale else measure(Path(folder), console)
+        tables = [] if only_scale else measure(Path(folder), console, pymc)
         tables.append(scale_table(measure_scale(Path(folder) / "company", customers)))
         print_table(console, tables[-1])
     if write:
@@ -65,7 +71,7 @@ def main(
         console.print(f"Written to {RESULTS.name}.")
 
 
-def measure(folder: Path, console: Console) -> list[Table]:
+def measure(folder: Path, console: Console, pymc: Path) -> list[Table]:
     """Run every measurement in a folder of its own, and print each table as soon as it is known."""
     tables: list[Table] = []
 
@@ -86,9 +92,22 @@ def measure(folder: Path, console: Console) -> list[Table]:
     show(seconds_table(compared["seconds"]))
     show(fit_table(compared["fits"]))
     show(forecast_table(compared["forecasts"]))
+    for table in _bayes(home, pymc, console):
+        show(table)
     show(million_table(*(run_child("million", which, environment=_ONE_BLAS_THREAD) for which in MILLION)))
     show(_landing(folder))
     return tables
+
+
+def _bayes(home: Path, pymc: Path, console: Console) -> list[Table]:
+    """Ask the library in an environment of its own, or say why it cannot be asked."""
+    try:
+        python = environment(pymc)
+    except NotAvailableError as error:
+        console.print(f"Not compared with pymc-marketing: {error}", soft_wrap=True)
+        return []
+    facts = run_child("bayes", str(home), str(python), environment=_ONE_BLAS_THREAD).facts
+    return [bayes_table(facts, list(PRIORS)), forecast_table(facts["forecasts"], "pymc-marketing")]
 
 
 def _landing(folder: Path) -> Table:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from benchmarks.purchases import Purchases
     from models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD
 
-__all__ = ["MODELS", "MONTHS", "Histories", "Keeprate", "Library", "Lifetimes"]
+__all__ = ["MODELS", "MONTHS", "Forecaster", "Histories", "Keeprate", "Library", "Lifetimes"]
 
 Floats = NDArray[np.float64]
 
@@ -87,22 +87,10 @@ class Histories:
         return pd.DataFrame(columns | {"monetary_value": self.monetary_value}, index=self.customer)
 
 
-class Library(Protocol):
-    """What both libraries are asked."""
+class Forecaster(Protocol):
+    """What can be asked of a library once a model is fitted."""
 
     name: str
-
-    def summarise(self, cut: date) -> Any:
-        """Histories up to a day, in the library's own form."""
-
-    def fit(self, model: str, histories: Histories) -> Any:
-        """Fit a model of when."""
-
-    def fit_spend(self, histories: Histories) -> Any:
-        """Fit the model of how much."""
-
-    def lifetime_value(self, when: Any, spend: Any, histories: Histories, monthly_rate: float) -> Floats:
-        """Discounted spend of the next twelve months, per customer."""
 
     def expected_purchases(self, when: Any, days: float, histories: Histories) -> Floats:
         """Expected purchases of the next days, per customer."""
@@ -115,6 +103,22 @@ class Library(Protocol):
 
     def parameters(self, model: Any) -> dict[str, float]:
         """The estimates by their letters."""
+
+
+class Library(Forecaster, Protocol):
+    """What both libraries are asked."""
+
+    def summarise(self, cut: date) -> Any:
+        """Histories up to a day, in the library's own form."""
+
+    def fit(self, model: str, histories: Histories) -> Any:
+        """Fit a model of when."""
+
+    def fit_spend(self, histories: Histories) -> Any:
+        """Fit the model of how much."""
+
+    def lifetime_value(self, when: Any, spend: Any, histories: Histories, monthly_rate: float) -> Floats:
+        """Discounted spend of the next twelve months, per customer."""
 
 
 class Keeprate:

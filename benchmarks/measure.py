@@ -99,7 +99,9 @@ class ChildRun:
         return max((size for at, size in self.samples if started_at <= at <= stage.ended_at), default=None)
 
 
-def run_child(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> ChildRun:
+def run_child(
+    module: str, *arguments: str, environment: Mapping[str, str] | None = None, python: str = sys.executable
+) -> ChildRun:
     """Run a module of this package in a process of its own, and wait for it.
 
     Parameters
@@ -110,6 +112,8 @@ def run_child(module: str, *arguments: str, environment: Mapping[str, str] | Non
         What it is called with.
     environment : mapping of str to str, optional
         Variables it finds beside those of this process.
+    python : str
+        The interpreter; that of this process by default.
 
     Raises
     ------
@@ -119,7 +123,7 @@ def run_child(module: str, *arguments: str, environment: Mapping[str, str] | Non
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+            [python, "-m", f"benchmarks.{module}", *arguments],
             stdout=out,
             stderr=err,
             cwd=_ROOT,

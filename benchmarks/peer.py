@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.libraries import MODELS, Floats, Histories, Keeprate, Library, Lifetimes
+from benchmarks.libraries import MODELS, Floats, Forecaster, Histories, Keeprate, Library, Lifetimes
 from benchmarks.measure import Report
 from benchmarks.purchases import Case, cases
 
-__all__ = ["area_under_curve"]
+__all__ = ["area_under_curve", "fit_row", "forecasts"]
 
 _REPEATS = 3
 _MONTHLY_RATE = 1.08 ** (1 / 12) - 1
@@ -87,12 +87,12 @@ def _compared(case: Case, libraries: list[Library]) -> dict[str, list[dict[str, 
         ),
     )
     totals = {name: float(np.sum(value)) for name, value in values.items()}
-    fits = [_fit_row(model, fitted, histories, libraries) for model, fitted in [*when.items(), ("Gamma-Gamma", spend)]]
+    fits = [fit_row(model, fitted, histories, libraries) for model, fitted in [*when.items(), ("Gamma-Gamma", spend)]]
     fits.append({"model": "value of the next 12 months, total", "status": "", **totals})
     return {
         "seconds": [{**row, "customers": len(histories.customer)} for row in seconds],
         "fits": fits,
-        "forecasts": _forecasts(case, when, histories, libraries) if case.holdout_days else [],
+        "forecasts": forecasts(case, when, histories, libraries) if case.holdout_days else [],
     }
 
 
@@ -109,7 +109,9 @@ def _require_equal(histories: Histories, summary: Any, name: str) -> None:
         )
 
 
-def _fit_row(model: str, fitted: dict[str, Any], histories: Histories, libraries: list[Library]) -> dict[str, Any]:
+def fit_row(
+    model: str, fitted: dict[str, Any], histories: Histories, libraries: Sequence[Forecaster]
+) -> dict[str, Any]:
     """Total log-likelihood at each library's estimates, by one formula: the libraries scale theirs differently."""
     found = {
         library.name: _log_likelihood(model, library.parameters(fitted[library.name]), histories)
@@ -139,8 +141,8 @@ def _spend_log_likelihood(parameters: dict[str, float], histories: Histories) ->
     return float(np.sum(each))
 
 
-def _forecasts(
-    case: Case, when: dict[str, dict[str, Any]], histories: Histories, libraries: list[Library]
+def forecasts(
+    case: Case, when: dict[str, dict[str, Any]], histories: Histories, libraries: Sequence[Forecaster]
 ) -> list[dict[str, Any]]:
     """Errors over the hold-out, and how well each score ranks the customers who bought nothing in it."""
     actual = case.future_days_with_purchase(histories.customer)

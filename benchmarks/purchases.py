@@ -23,6 +23,9 @@ _CDNOW_CUT = date(1997, 9, 30)
 _CDNOW_WEEKS = 39
 _EXAMPLE_CUT = date(2011, 6, 30)
 _EXAMPLE_WEEKS = 23
+_COMPANY_CUT = date(2025, 6, 30)
+_COMPANY_WEEKS = 26
+_COMPANY_CUSTOMERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,14 @@ class Case:
 
 
 def cases(home: Path) -> list[Case]:
-    """The bundled example as a night of `home` published it, whole and cut; CDNOW, the sample and all customers."""
+    """The bundled example as a night of `home` published it, whole and cut; CDNOW, part and all; the demo's people."""
     example, sample = _example(home), _cdnow("CDNOW_sample.txt")
     return [
         Case("Online Retail", example, date(2011, 12, 9)),
         Case("Online Retail to 2011-06-30", example, _EXAMPLE_CUT, _EXAMPLE_WEEKS * 7),
         Case("CDNOW, 1/10 sample", sample, _CDNOW_CUT, _CDNOW_WEEKS * 7),
         Case("CDNOW, all", _cdnow("CDNOW_master.txt"), _CDNOW_CUT, _CDNOW_WEEKS * 7),
+        Case("Simulated company", _company(), _COMPANY_CUT, _COMPANY_WEEKS * 7),
     ]
 
 
@@ -111,3 +115,25 @@ def _cdnow(file: str) -> Purchases:
         days.to_numpy("datetime64[D]"),
         log["amount"].to_numpy(np.float64),
     )
+
+
+def _company() -> Purchases:
+    """What the people of the demo bought, as it was and not as its systems export it; money in its base currency."""
+    from demo.company import simulate
+    from warehouse.connection import connect
+
+    with connect() as con:
+        simulate(con, customers=_COMPANY_CUSTOMERS, seed=7, ends_on=date(2025, 12, 31))
+        found = con.execute("""
+            with sales as (
+                select person_no as customer, cast(ordered_at + interval 8 hours as date) as day, currency, net_amount
+                from company.orders
+                where kind = 'sale' and status in ('paid', 'shipped', 'completed')
+            )
+            select sales.customer, sales.day, cast(sales.net_amount * coalesce(rates.rate, 1) as double) as amount
+            from sales
+            asof left join company.fx_rates as rates
+                on sales.currency = rates.currency and sales.day >= rates.valid_on
+            order by all
+        """).fetchnumpy()
+    return Purchases(found["customer"], found["day"].astype("datetime64[D]"), found["amount"])
