@@ -44,7 +44,9 @@ def spellings(empty_shop: EmptyShop, engine: str) -> dict[str, Any]:
     mine = {name: text for name, text in own.items() if name.startswith(f"{engine}__")}
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined)
     environment.globals["var"] = {"time_zone": "Asia/Shanghai"}.__getitem__
-    module = environment.from_string("\n".join(mine.values())).module
+    # One may be made of another: that one is called by the name of what it spells.
+    called = [f"{{%- set {name.partition('__')[2]} = {name} -%}}" for name in mine]
+    module = environment.from_string("\n".join([*mine.values(), *called])).module
     return {name.partition("__")[2]: getattr(module, name) for name in mine}
 
 
