@@ -238,7 +238,8 @@ def score_contracts(book: Book, *, today: int, horizon_days: int) -> ContractSco
     ahead = np.where(within, 1 + np.floor((horizon_days - np.nan_to_num(first)) / term), 0.0)
     renewal = np.zeros(len(number))
     for step in range(int(ahead.max(initial=0.0))):
-        renewal -= np.where(step < ahead, np.log1p(-hazard.of(number + step)), 0.0)
+        due = np.flatnonzero(step < ahead)
+        renewal[due] -= np.log1p(-hazard.of(number[due] + step))
     cancellation = _cancelling(book, today, horizon_days)
     probability = np.where(runs, -np.expm1(-(renewal + cancellation)), _share_lost_after_the_end(book))
 
