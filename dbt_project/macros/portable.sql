@@ -20,10 +20,10 @@
 {#- The UTC timestamp at which a calendar day of the business time zone is over. -#}
 {%- macro day_end(day) -%} {{ return(adapter.dispatch('day_end')(day)) }} {%- endmacro -%}
 {%- macro duckdb__day_end(day) -%}
-    timezone('UTC', timezone('{{ var("time_zone") }}', cast({{ add_days(day, 1) }} as timestamp)))
+    timezone('UTC', timezone('{{ var("time_zone") }}', cast({{ day }} + cast(1 as integer) as timestamp)))
 {%- endmacro -%}
 {%- macro spark__day_end(day) -%}
-    to_utc_timestamp(cast({{ add_days(day, 1) }} as timestamp), '{{ var("time_zone") }}')
+    to_utc_timestamp(cast(date_add({{ day }}, 1) as timestamp), '{{ var("time_zone") }}')
 {%- endmacro -%}
 
 {#- A date some whole days later; the number may be a column. -#}
