@@ -2,11 +2,13 @@
 
 import dataclasses
 import inspect
+import os
 import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
 from assets import dbt_process, tables
 from assets.dbt_process import PROJECT_DIR
@@ -59,6 +61,29 @@ def test_dbt_keeps_its_database_in_one_place_that_can_be_closed():
 
     assert DuckDBConnectionManager.__dict__["_ENV"] is None, "nothing is left open between two builds"
     assert callable(Environment.close)
+
+
+def test_a_second_connection_opens_after_the_first_has_spilled(tmp_path, monkeypatch):
+    """dbt opens one per thread when it first needs it: in a large shop, after a table that did not fit into memory."""
+    from dbt.adapters.duckdb.credentials import DuckDBCredentials
+    from dbt.adapters.duckdb.environments import Environment
+    from dbt.clients.jinja import get_rendered
+
+    (tmp_path / "build").mkdir()
+    monkeypatch.setenv("KEEPRATE_HOME", str(tmp_path))
+    monkeypatch.setenv("KEEPRATE_MEMORY_LIMIT", "60MB")
+    written = (PROJECT_DIR / "profiles.yml").read_text(encoding="utf-8")
+    profile = yaml.safe_load(get_rendered(written, {"env_var": lambda name, *_: os.environ[name]}))
+    credentials = DuckDBCredentials.from_dict(profile["keeprate"]["outputs"]["duckdb"] | {"database": "warehouse"})
+    with Environment.initialize_db(credentials) as database:
+        first = Environment.initialize_cursor(credentials, database.cursor())
+        first.execute("create temp table large as select random() as number from range(10000000)")
+        assert list((tmp_path / "build" / "spill").iterdir())
+        second = Environment.initialize_cursor(credentials, database.cursor())
+        assert second.execute("select current_setting('TimeZone'), current_setting('memory_limit')").fetchone() == (
+            "UTC",
+            "57.2 MiB",
+        )
 
 
 def test_a_runner_takes_a_parsed_project_and_callbacks():
