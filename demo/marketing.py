@@ -5,7 +5,7 @@ Belongs here: marketing's tables, sales reps and exchange rates. Does not belong
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -414,11 +414,14 @@ def write_reps(con: "duckdb.DuckDBPyConnection", rng: np.random.Generator, reps:
 
 
 def write_rates(con: "duckdb.DuckDBPyConnection", rng: np.random.Generator, starts_on: date, ends_on: date) -> None:
-    """Fill ``company.fx_rates``: CNY per US dollar and Indian rupee on the first of each month."""
+    """Fill ``company.fx_rates``: CNY per US dollar and Indian rupee on the first of each month, and of the one before.
+
+    Systems that write days and no times write those of UTC, where the first morning still is the eve.
+    """
     months = (ends_on.year - starts_on.year) * 12 + ends_on.month - starts_on.month + 1
-    first = starts_on.replace(day=1)
+    first = (starts_on.replace(day=1) - timedelta(days=1)).replace(day=1)
     rates = {
-        currency: np.round(level * np.exp(np.cumsum(rng.normal(0, 0.006, months))), places)
+        currency: np.round(level * np.exp(np.append(0, np.cumsum(rng.normal(0, 0.006, months)))), places)
         for currency, level, places in (("USD", 7.1, 4), ("INR", 0.084, 6))
     }
     con.executemany(
