@@ -42,7 +42,9 @@ BACKTEST_DAYS: Final = 90
 #: What Python writes between the steps of dbt: the sources of its schema, and the tables that they are made of.
 PYTHON_STEPS: Final[Mapping[str, frozenset[str]]] = {
     "identity": frozenset({"identity_edges", "identity_decisions"}),
-    "predictions": frozenset({"btyd_states", "churn_outcomes", "customer_snapshots", "customer_occasions"}),
+    "predictions": frozenset(
+        {"btyd_states", "churn_outcomes", "contract_terms", "customer_occasions", "customer_snapshots"}
+    ),
 }
 #: The rules that these steps read by themselves.
 _RULES_OF_STEPS: Final = {

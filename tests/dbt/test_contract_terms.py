@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from assets.predictions import _book
+from assets.churn_scores import _book
 from models.renewals import ContractScores, score_contracts
 from tests.dbt.conftest import EmptyShop
 from warehouse.build import replace_table
