@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from assets.gates import gate_rows
-from assets.night import ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
+from assets.night import MEMORY_LIMIT, ONE_RUN_PER_DAY, OWNERS, POOL, Night, as_of_of, io_retries, step
 from assets.tables import dbt_process, mart_keys
 from warehouse.build import replace_table
 
@@ -86,7 +86,7 @@ def _publish(context: dg.AssetExecutionContext, night: Night) -> dict[str, Any] 
         return None
 
     keys = mart_keys(dbt_process(paths.root, night.dbt_vars).manifest_file) | {"gate_results": _GATE_KEY}
-    rows = export_marts(paths.build_file, work, keys)
+    rows = export_marts(paths.build_file, work, keys, memory_limit=MEMORY_LIMIT)
     config = keep(Path(night.config), night.rules, work / RESTRICTED / "rules")
     published = publish(
         paths,
