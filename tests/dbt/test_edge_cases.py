@@ -128,6 +128,10 @@ UNPUBLISHED = {"Uplift": "uplift", "Incremental margin": "uplift"}
 CLV = "select {} from marts.customer_clv where customer_id = {{{}}}"
 KNOWN = "select {} from marts.customer_360 where customer_id = {{{}}}"
 MONTH = "select {} from marts.revenue_monthly where month = '{}'"
+TONIGHT = (
+    "select {} from core.customer_snapshots "
+    "where customer_id = {{{}}} and as_of = (select max(as_of) from core.customer_snapshots)"
+)
 SERVICE = "select {} from marts.satisfaction_monthly where period = 'month' and dimension = 'all' and month = '{}'"
 #: Formula, edges, question, answer. A name in braces is the customer of that name. 2024 is a leap year: from 10 January
 #: to 10 April are 21 + 29 + 31 + 10 = 91 days, from 29 February 41.
@@ -261,11 +265,11 @@ WORKED = [
     ),
     (
         "Cadence ratio", {NO_ORDERS},
-        "select cadence_ratio, days_overdue from core.customer_snapshots where customer_id = {nobody}", (None, None),
+        TONIGHT.format("cadence_ratio, days_overdue", "nobody"), (None, None),
     ),
     (
         "Cadence ratio", {FULL_REFUND},
-        "select cadence_ratio, days_overdue from core.customer_snapshots where customer_id = {back}", (None, None),
+        TONIGHT.format("cadence_ratio, days_overdue", "back"), (None, None),
     ),
     # 253 days of silence are 1.4 usual gaps: the months of silence weigh 0.6, and the model adds to it.
     (
