@@ -257,19 +257,7 @@ def score_churn(con: "duckdb.DuckDBPyConnection", *, horizon_days: int) -> "Chur
         con,
         "predictions",
         "scored_contracts",
-        {
-            "customer": contracts.customer.astype(np.uint64),
-            "leave_probability": contracts.probability,
-            "prediction_status": contracts.status,
-            "reason": contracts.reason,
-            "renewals_made": contracts.renewals_made,
-            "days_to_renewal": contracts.days_to_renewal,
-            "renewals_ahead": contracts.renewals_ahead,
-            "days_since_end": contracts.days_since_end,
-            "next_hazard": contracts.next_hazard,
-            "renewal_hazard": contracts.renewal_hazard,
-            "cancellation_hazard": contracts.cancellation_hazard,
-        },
+        vars(contracts) | {"customer": contracts.customer.astype(np.uint64)},
     )
     con.execute(_CONTRACT_SCORES, [horizon_days])
     con.execute(_SCORES, [CONTRACT_MODEL, result.champion, as_of])
@@ -374,9 +362,9 @@ _CONTRACT_SCORES = """
     create or replace table predictions.contract_scores as
     select
         printf('%016x', scored.customer) as customer_id,
-        scored.leave_probability,
+        scored.probability as leave_probability,
         cast(? as integer) as horizon_days,
-        scored.prediction_status,
+        scored.status as prediction_status,
         reason_words.zh as reason_zh,
         reason_words.en as reason_en,
         cast(scored.renewals_made as integer) as renewals_made,

@@ -368,9 +368,7 @@ def _cancelling(book: Book, today: int, horizon_days: int) -> Floats:
     left = np.where(np.isfinite(book.ended), book.ended, today) - book.held_since
     years = days_in(entered, left).sum(axis=0) / DAYS_PER_YEAR
     cancelled = left[book.outcome == "cancelled"]
-    events = np.histogram(cancelled, np.append(np.array(TENURES), max(np.max(cancelled, initial=0.0), edges[-2]) + 1))[
-        0
-    ]
+    events, _ = np.histogram(cancelled, edges)
     common = (events.sum() + PRIOR_CANCELLATIONS) / (years.sum() + PRIOR_YEARS)
     rate = (events + YEARS_OF_ALL * common) / (years + YEARS_OF_ALL)
     tenure = today - book.held_since
