@@ -1,6 +1,6 @@
 """A file is what it says, not how it is packed: copies in other encodings and containers give the same tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,11 @@ def _kept(columns: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def marts(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Mapping[str, object]]:
-    """The tables of a home with one system alone, its files packed as the system does or in another way."""
+def marts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Mapping[str, object]]]:
+    """The tables of a home with one system alone, its files packed as the system does or in another way.
+
+    All homes have one key, under which they publish the evidence of their identities.
+    """
 
     @cache
     def build(system: str, repack: Packing | None = None) -> Mapping[str, object]:
@@ -74,7 +77,9 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Mapping[str
         assert outcome.kind == "published", outcome.reasons
         return marts_of(home)
 
-    return build
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEEPRATE_IDENTIFIER_KEY", "5e" * 32)
+        yield build
 
 
 @pytest.mark.slow
