@@ -176,7 +176,8 @@ standing as (
     The common table expression of all delivered lines of documents, `lines`, with the columns that are asked for.
 
     `is_of_whole` says that a line is delivered with its document, or has no key of its own: then its document is replaced whole, by
-    the version that `document_updated_at` and `version_at` name.
+    the version that `document_updated_at` and `version_at` name. `source_no` and `delivery_no` stand for the names, which are
+    longer than most of a line and found again in `numbered_deliveries`.
 -#}
 {%- macro delivered_lines(columns) -%}
 files_of_documents as (
@@ -184,6 +185,14 @@ files_of_documents as (
         source,
         delivery_id
     from {{ ref('stg_orders') }}
+),
+
+numbered_deliveries as (
+    select
+        *,
+        dense_rank() over (order by source_system, source) as source_no,
+        row_number() over (order by source, delivery_id) as delivery_no
+    from {{ ref('deliveries_current') }}
 ),
 
 lines as (
@@ -199,12 +208,14 @@ lines as (
                 then {{ is_told('cast(null as timestamp)', 'deliveries.exported_at') }}
             else {{ is_told('staged.updated_at', 'deliveries.exported_at') }}
         end as is_told,
+        deliveries.source_no,
+        deliveries.delivery_no,
         deliveries.feed = 'order_lines' as is_of_own_feed,
         deliveries.is_replaced,
         deliveries.version_at,
         deliveries.corrected_at
     from {{ ref('stg_order_lines') }} as staged
-    inner join {{ ref('deliveries_current') }} as deliveries
+    inner join numbered_deliveries as deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
     left join files_of_documents
