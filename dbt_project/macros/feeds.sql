@@ -173,13 +173,14 @@ standing as (
 {%- endmacro -%}
 
 {#-
-    The common table expression of all delivered lines of documents, `lines`, with the columns that are asked for.
+    The common table expression of all delivered lines of documents, `lines`, with the columns that are asked for; if `documents` names
+    one of documents (source, source_order_id), of theirs alone.
 
     `is_of_whole` says that a line is delivered with its document, or has no key of its own: then its document is replaced whole, by
     the version that `document_updated_at` and `version_at` name. `source_no` and `delivery_no` stand for the names, which are
     longer than most of a line and found again in `numbered_deliveries`.
 -#}
-{%- macro delivered_lines(columns) -%}
+{%- macro delivered_lines(columns, documents=none) -%}
 files_of_documents as (
     select distinct
         source,
@@ -221,6 +222,11 @@ lines as (
     left join files_of_documents
         on staged.source = files_of_documents.source
         and staged.delivery_id = files_of_documents.delivery_id
+    {%- if documents %}
+    inner join {{ documents }} as documents
+        on staged.source = documents.source
+        and staged.source_order_id = documents.source_order_id
+    {%- endif %}
     where staged.cast_error is null
 )
 {%- endmacro -%}

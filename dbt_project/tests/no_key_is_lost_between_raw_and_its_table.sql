@@ -13,13 +13,15 @@ with rows_of_feeds as (
     {%- endfor %}
 ),
 
-keys as (
-    {%- for feed, spec in keyed_feeds().items() %}
+{%- for feed, spec in keyed_feeds().items() %}
+
+{{ feed }}_keys as (
     select
-        '{{ feed }}' as feed,
         source_system,
         source,
-        {% for column in spec.key %}{% if not loop.first %} || '|' || {% endif %}coalesce(cast({{ column }} as {{ dbt.type_string() }}), ''){% endfor %} as key,
+        {%- for column in spec.key %}
+        {{ column }},
+        {%- endfor %}
         1 as is_delivered,
         0 as is_standing
     from {{ ref('stg_' ~ feed) }}
@@ -28,35 +30,37 @@ keys as (
     union all
 
     select
-        '{{ feed }}' as feed,
         source_system,
         source,
-        {% for column in spec.key %}{% if not loop.first %} || '|' || {% endif %}coalesce(cast({{ said.get(feed, {}).get(column, column) }} as {{ dbt.type_string() }}), ''){% endfor %} as key,
+        {%- for column in spec.key %}
+        {{ said.get(feed, {}).get(column, column) }} as {{ column }},
+        {%- endfor %}
         0 as is_delivered,
         1 as is_standing
     from {{ ref(feed ~ '_current') }}
-    {%- if not loop.last %}
+),
+{%- endfor %}
+
+found as (
+    {%- for feed, spec in keyed_feeds().items() %}
+    select
+        '{{ feed }}' as feed,
+        {% for column in spec.key %}{% if not loop.first %} || '|' || {% endif %}coalesce(cast({{ column }} as {{ dbt.type_string() }}), ''){% endfor %} as key,
+        max(is_delivered) as is_delivered,
+        sum(is_standing) as times
+    from {{ feed }}_keys
+    group by source_system, source{% for column in spec.key %}, {{ column }}{% endfor %}
+    having max(is_delivered) = 0 or sum(is_standing) <> 1
 
     union all
-    {% endif %}
-    {%- endfor %}
+    {% endfor %}
+    select
+        feed,
+        null as key,
+        raw_rows as is_delivered,
+        staged_rows as times
+    from rows_of_feeds
+    where raw_rows <> staged_rows
 )
 
-select
-    feed,
-    key,
-    max(is_delivered) as is_delivered,
-    sum(is_standing) as times
-from keys
-group by feed, source_system, source, key
-having max(is_delivered) = 0 or sum(is_standing) <> 1
-
-union all
-
-select
-    feed,
-    null as key,
-    raw_rows as is_delivered,
-    staged_rows as times
-from rows_of_feeds
-where raw_rows <> staged_rows
+select * from found

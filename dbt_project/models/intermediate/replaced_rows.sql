@@ -10,30 +10,82 @@ with deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
-{{ delivered_lines([
-    'source_system', 'source', 'delivery_id', 'record_no', 'source_order_id', 'source_line_no'
-]) }},
-
-standing_lines as (
-    select * from {{ ref('order_lines_current') }}
+-- Nearly all lines stand. Their records are told apart by a number per delivery, for the names of deliveries are long.
+numbered_deliveries as (
+    select
+        source,
+        delivery_id,
+        row_number() over (order by source, delivery_id) as delivery_no
+    from deliveries
+    where feed = 'order_lines'
 ),
 
-other_lines as (
-    select lines.*
-    from lines
-    left join standing_lines
-        on lines.source = standing_lines.source
-        and lines.delivery_id = standing_lines.delivery_id
-        and lines.record_no = standing_lines.record_no
-    where lines.is_of_own_feed and standing_lines.record_no is null
+standing_records as (
+    select
+        numbered_deliveries.delivery_no,
+        standing.record_no
+    from {{ ref('order_lines_current') }} as standing
+    inner join numbered_deliveries
+        on standing.source = numbered_deliveries.source
+        and standing.delivery_id = numbered_deliveries.delivery_id
+),
+
+own_records as (
+    select
+        numbered_deliveries.delivery_no,
+        staged.record_no,
+        staged.source_order_id
+    from {{ ref('stg_order_lines') }} as staged
+    inner join numbered_deliveries
+        on staged.source = numbered_deliveries.source
+        and staged.delivery_id = numbered_deliveries.delivery_id
+    where staged.cast_error is null
+),
+
+other_records as (
+    select
+        numbered_deliveries.source,
+        numbered_deliveries.delivery_id,
+        own_records.record_no,
+        own_records.source_order_id
+    from own_records
+    inner join numbered_deliveries
+        on own_records.delivery_no = numbered_deliveries.delivery_no
+    left join standing_records
+        on own_records.delivery_no = standing_records.delivery_no
+        and own_records.record_no = standing_records.record_no
+    where standing_records.record_no is null
 ),
 
 other_documents as (
     select distinct
-        source_system,
         source,
         source_order_id
-    from other_lines
+    from other_records
+),
+
+{{ delivered_lines(
+    ['source_system', 'source', 'delivery_id', 'record_no', 'source_order_id', 'source_line_no'], documents='other_documents'
+) }},
+
+standing_lines as (
+    select standing.*
+    from {{ ref('order_lines_current') }} as standing
+    inner join other_documents
+        on standing.source = other_documents.source
+        and standing.source_order_id = other_documents.source_order_id
+),
+
+other_lines as (
+    select * from lines
+    where is_of_own_feed
+        and exists (
+            select 1
+            from other_records
+            where lines.source = other_records.source
+                and lines.delivery_id = other_records.delivery_id
+                and lines.record_no = other_records.record_no
+        )
 ),
 
 -- Of documents that are replaced whole, which version stands.
@@ -46,12 +98,9 @@ standing_documents as (
         lines.document_updated_at,
         lines.version_at
     from lines
-    inner join other_documents
-        on lines.source_system = other_documents.source_system
-        and lines.source = other_documents.source
-        and lines.source_order_id = other_documents.source_order_id
     inner join standing_lines
         on lines.source = standing_lines.source
+        and lines.source_order_id = standing_lines.source_order_id
         and lines.delivery_id = standing_lines.delivery_id
         and lines.record_no = standing_lines.record_no
     where lines.is_of_whole
