@@ -173,12 +173,25 @@ standing as (
 {%- endmacro -%}
 
 {#-
+    The common table expression of deliveries with numbers for them and for their sources, in the order of their names. The names are
+    longer than most of what a row says, and are kept in memory once for each row.
+-#}
+{%- macro numbered_deliveries() -%}
+numbered_deliveries as (
+    select
+        *,
+        dense_rank() over (order by source_system, source) as source_no,
+        row_number() over (order by source, delivery_id) as delivery_no
+    from {{ ref('deliveries_current') }}
+)
+{%- endmacro -%}
+
+{#-
     The common table expression of all delivered lines of documents, `lines`, with the columns that are asked for; if `documents` names
     one of documents (source, source_order_id), of theirs alone.
 
     `is_of_whole` says that a line is delivered with its document, or has no key of its own: then its document is replaced whole, by
-    the version that `document_updated_at` and `version_at` name. `source_no` and `delivery_no` stand for the names, which are
-    longer than most of a line and found again in `numbered_deliveries`.
+    the version that `document_updated_at` and `version_at` name. The calling model has `numbered_deliveries`.
 -#}
 {%- macro delivered_lines(columns, documents=none) -%}
 files_of_documents as (
@@ -186,14 +199,6 @@ files_of_documents as (
         source,
         delivery_id
     from {{ ref('stg_orders') }}
-),
-
-numbered_deliveries as (
-    select
-        *,
-        dense_rank() over (order by source_system, source) as source_no,
-        row_number() over (order by source, delivery_id) as delivery_no
-    from {{ ref('deliveries_current') }}
 ),
 
 lines as (

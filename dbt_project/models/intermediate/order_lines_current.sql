@@ -1,6 +1,8 @@
 {{ config(tags=['before_scores']) }}
 
-with {{ delivered_lines([
+with {{ numbered_deliveries() }},
+
+{{ delivered_lines([
     'source_order_id', 'source_line_no', 'product_id', 'description', 'category', 'quantity', 'unit_price', 'net_amount',
     'cost_amount', 'row_hash', 'is_deleted', 'updated_at', 'record_no'
 ]) }},

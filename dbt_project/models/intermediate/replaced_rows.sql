@@ -10,16 +10,9 @@ with deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
--- Nearly all lines stand. Their records are told apart by a number per delivery, for the names of deliveries are long.
-numbered_deliveries as (
-    select
-        source,
-        delivery_id,
-        row_number() over (order by source, delivery_id) as delivery_no
-    from deliveries
-    where feed = 'order_lines'
-),
+{{ numbered_deliveries() }},
 
+-- Nearly all lines stand.
 standing_records as (
     select
         numbered_deliveries.delivery_no,
@@ -28,6 +21,7 @@ standing_records as (
     inner join numbered_deliveries
         on standing.source = numbered_deliveries.source
         and standing.delivery_id = numbered_deliveries.delivery_id
+    where numbered_deliveries.feed = 'order_lines'
 ),
 
 own_records as (
@@ -39,7 +33,7 @@ own_records as (
     inner join numbered_deliveries
         on staged.source = numbered_deliveries.source
         and staged.delivery_id = numbered_deliveries.delivery_id
-    where staged.cast_error is null
+    where numbered_deliveries.feed = 'order_lines' and staged.cast_error is null
 ),
 
 other_records as (
