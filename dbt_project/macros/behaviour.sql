@@ -9,7 +9,7 @@
 {#-
     The common table expressions that say what was known on one day of how every customer behaves: whether they log in, use
     things, talk, complain, answer and may be written to. Last of them: `behaviour_snapshots`, one row per customer of whom
-    anything of the kind was recorded by then, with the columns that `behaviour_columns` lists.
+    anything of the kind was recorded by then, with the figures that `behaviour_figures` lists for `read`.
 
     A window of 30 days ends with as_of and counts it. "prior_90d" are the 90 days before these 30; "monthly" says that their sum
     is divided by 3, so that it compares with 30 days.
@@ -17,7 +17,7 @@
     The calling model imports the tables that `behaviour_inputs` names; resolved_customers is read here by name, for what is imported
     and then read twice is kept in memory.
 -#}
-{%- macro behaviour_snapshots(as_of) -%}
+{%- macro behaviour_snapshots(as_of, read=none) -%}
 -- Everything that the windows look at, and what was last known, in one go over a large table.
 recent_activity as (
     select
@@ -190,78 +190,63 @@ consents as (
 
 behaviour_snapshots as (
     select
-        resolved_customers.customer_id,
-
-        -- logins and use
-        cast({{ days_between('last_activity.last_login_on', as_of) }} as integer) as days_since_login,
-        cast(coalesce(activity.logins_30d, 0) as bigint) as logins_30d,
-        cast(coalesce(activity.logins_prior_90d, 0) as double) / 3 as logins_prior_90d_monthly,
-        cast(coalesce(activity.feature_events_30d, 0) as bigint) as feature_events_30d,
-        cast(coalesce(activity.feature_events_prior_90d, 0) as double) / 3 as feature_events_prior_90d_monthly,
-        cast(coalesce(activity.usage_seconds_30d, 0) as bigint) as usage_seconds_30d,
-        cast(coalesce(activity.usage_seconds_prior_90d, 0) as double) / 3 as usage_seconds_prior_90d_monthly,
-        cast(coalesce(features.features_used_30d, 0) as bigint) as features_used_30d,
-        cast(coalesce(features.features_used_prior_90d, 0) as bigint) as features_used_prior_90d,
-        -- Rounded, for 0.7 - 1 comes out a hair below -0.3, and a rule may ask for exactly that.
-        round(cast(coalesce(activity.feature_events_30d, 0) as double) * 3 / nullif(activity.feature_events_prior_90d, 0) - 1, 9) as usage_trend_30d,
-
-        -- service
-        cast(coalesce(tickets.tickets_30d, 0) as bigint) as tickets_30d,
-        cast(coalesce(tickets.tickets_prior_90d, 0) as double) / 3 as tickets_prior_90d_monthly,
-        cast(coalesce(tickets.complaints_90d, 0) as bigint) as complaints_90d,
-        cast({{ days_between('tickets.last_complaint_on', as_of) }} as integer) as days_since_complaint,
-        cast(coalesce(tickets.open_tickets, 0) as bigint) as open_tickets,
-        cast(coalesce(repeat_tickets.open_repeat_tickets, 0) as bigint) as open_repeat_tickets,
-
-        -- answers
-        cast(answers.nps_latest as double) as nps_latest,
-        cast({{ days_between('answers.nps_on', as_of) }} as integer) as nps_age_days,
-        cast(answers.csat_latest as double) as csat_latest,
-        cast({{ days_between('answers.csat_on', as_of) }} as integer) as csat_age_days,
-
-        -- contacts
-        cast(coalesce(activity.interactions_90d, 0) as bigint) as interactions_90d,
-        cast({{ days_between('last_activity.last_contact_on', as_of) }} as integer) as days_since_contact,
-        greatest(last_activity.last_active_on, tickets.last_ticket_on, answers.last_answer_on) as last_activity_on,
-        cast(coalesce(activity.touches_90d, 0) as bigint) as touches_90d,
-        cast(coalesce(activity.touch_responses_90d, 0) as bigint) as touch_responses_90d,
-        cast(coalesce(consents.opted_out_channels, 0) as bigint) as opted_out_channels,
-        preferred_channels.preferred_channel,
-
-        -- points
-        cast(coalesce(points.points_balance, 0) as decimal(18, 4)) as points_balance,
-        cast(coalesce(points.points_expiring_30d, 0) as decimal(18, 4)) as points_expiring_30d
+        resolved_customers.customer_id
+        {%- for figure in behaviour_figures(as_of, read) %},
+        {{ figure.sql | trim }} as {{ figure.name }}
+        {%- endfor %}
     from {{ ref('resolved_customers') }} as resolved_customers
-    left join last_activity
-        on resolved_customers.customer_id = last_activity.customer_id
-    left join activity
-        on resolved_customers.customer_id = activity.customer_id
-    left join preferred_channels
-        on resolved_customers.customer_id = preferred_channels.customer_id
-    left join features
-        on resolved_customers.customer_id = features.customer_id
-    left join tickets
-        on resolved_customers.customer_id = tickets.customer_id
-    left join repeat_tickets
-        on resolved_customers.customer_id = repeat_tickets.customer_id
-    left join answers
-        on resolved_customers.customer_id = answers.customer_id
-    left join points
-        on resolved_customers.customer_id = points.customer_id
-    left join consents
-        on resolved_customers.customer_id = consents.customer_id
+    {%- for part in behaviour_figures(as_of, read) | sum(attribute='parts', start=[]) | unique %}
+    left join {{ part }}
+        on resolved_customers.customer_id = {{ part }}.customer_id
+    {%- endfor %}
 )
 {%- endmacro -%}
 
-{#- The columns of `behaviour_snapshots`, for the select list of who joins it. -#}
-{%- macro behaviour_columns() -%}
-{%- for column in [
-    'days_since_login', 'logins_30d', 'logins_prior_90d_monthly', 'feature_events_30d', 'feature_events_prior_90d_monthly',
-    'usage_seconds_30d', 'usage_seconds_prior_90d_monthly', 'features_used_30d', 'features_used_prior_90d', 'usage_trend_30d',
-    'tickets_30d', 'tickets_prior_90d_monthly', 'complaints_90d', 'days_since_complaint', 'open_tickets', 'open_repeat_tickets',
-    'nps_latest', 'nps_age_days', 'csat_latest', 'csat_age_days', 'interactions_90d', 'days_since_contact', 'last_activity_on',
-    'touches_90d', 'touch_responses_90d', 'opted_out_channels', 'preferred_channel', 'points_balance', 'points_expiring_30d',
-] %}
-        behaviour_snapshots.{{ column }}{% if not loop.last %},{% endif %}
-{%- endfor %}
+{#-
+    The figures of `behaviour_snapshots`: their names, the common table expressions that they are read from, and how. Where `read` is given,
+    the SQL that reads them, those that it does not name are left out: nothing is grouped and joined for a figure that is not asked for.
+-#}
+{%- macro behaviour_figures(as_of, read=none) -%}
+{%- set figures = [
+    ['days_since_login', ['last_activity'], 'cast(' ~ days_between('last_activity.last_login_on', as_of) ~ ' as integer)'],
+    ['logins_30d', ['activity'], 'cast(coalesce(activity.logins_30d, 0) as bigint)'],
+    ['logins_prior_90d_monthly', ['activity'], 'cast(coalesce(activity.logins_prior_90d, 0) as double) / 3'],
+    ['feature_events_30d', ['activity'], 'cast(coalesce(activity.feature_events_30d, 0) as bigint)'],
+    ['feature_events_prior_90d_monthly', ['activity'], 'cast(coalesce(activity.feature_events_prior_90d, 0) as double) / 3'],
+    ['usage_seconds_30d', ['activity'], 'cast(coalesce(activity.usage_seconds_30d, 0) as bigint)'],
+    ['usage_seconds_prior_90d_monthly', ['activity'], 'cast(coalesce(activity.usage_seconds_prior_90d, 0) as double) / 3'],
+    ['features_used_30d', ['features'], 'cast(coalesce(features.features_used_30d, 0) as bigint)'],
+    ['features_used_prior_90d', ['features'], 'cast(coalesce(features.features_used_prior_90d, 0) as bigint)'],
+    ['usage_trend_30d', ['activity'], usage_trend('activity')],
+    ['tickets_30d', ['tickets'], 'cast(coalesce(tickets.tickets_30d, 0) as bigint)'],
+    ['tickets_prior_90d_monthly', ['tickets'], 'cast(coalesce(tickets.tickets_prior_90d, 0) as double) / 3'],
+    ['complaints_90d', ['tickets'], 'cast(coalesce(tickets.complaints_90d, 0) as bigint)'],
+    ['days_since_complaint', ['tickets'], 'cast(' ~ days_between('tickets.last_complaint_on', as_of) ~ ' as integer)'],
+    ['open_tickets', ['tickets'], 'cast(coalesce(tickets.open_tickets, 0) as bigint)'],
+    ['open_repeat_tickets', ['repeat_tickets'], 'cast(coalesce(repeat_tickets.open_repeat_tickets, 0) as bigint)'],
+    ['nps_latest', ['answers'], 'cast(answers.nps_latest as double)'],
+    ['nps_age_days', ['answers'], 'cast(' ~ days_between('answers.nps_on', as_of) ~ ' as integer)'],
+    ['csat_latest', ['answers'], 'cast(answers.csat_latest as double)'],
+    ['csat_age_days', ['answers'], 'cast(' ~ days_between('answers.csat_on', as_of) ~ ' as integer)'],
+    ['interactions_90d', ['activity'], 'cast(coalesce(activity.interactions_90d, 0) as bigint)'],
+    ['days_since_contact', ['last_activity'], 'cast(' ~ days_between('last_activity.last_contact_on', as_of) ~ ' as integer)'],
+    ['last_activity_on', ['last_activity', 'tickets', 'answers'],
+        'greatest(last_activity.last_active_on, tickets.last_ticket_on, answers.last_answer_on)'],
+    ['touches_90d', ['activity'], 'cast(coalesce(activity.touches_90d, 0) as bigint)'],
+    ['touch_responses_90d', ['activity'], 'cast(coalesce(activity.touch_responses_90d, 0) as bigint)'],
+    ['opted_out_channels', ['consents'], 'cast(coalesce(consents.opted_out_channels, 0) as bigint)'],
+    ['preferred_channel', ['preferred_channels'], 'preferred_channels.preferred_channel'],
+    ['points_balance', ['points'], 'cast(coalesce(points.points_balance, 0) as decimal(18, 4))'],
+    ['points_expiring_30d', ['points'], 'cast(coalesce(points.points_expiring_30d, 0) as decimal(18, 4))'],
+] -%}
+{%- set wanted = [] -%}
+{%- for name, parts, sql in figures if read is none or name in read -%}
+    {%- do wanted.append({'name': name, 'parts': parts, 'sql': sql}) -%}
+{%- endfor -%}
+{{ return(wanted) }}
+{%- endmacro -%}
+
+{#- How much more is used than before. Rounded, for 0.7 - 1 comes out a hair below -0.3, and a rule may ask for exactly that. -#}
+{%- macro usage_trend(activity) -%}
+round(cast(coalesce({{ activity }}.feature_events_30d, 0) as double) * 3 / nullif({{ activity }}.feature_events_prior_90d, 0) - 1, 9)
 {%- endmacro -%}

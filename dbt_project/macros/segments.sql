@@ -3,6 +3,12 @@
     {{ return(var('segment_schemes') | selectattr('on_grid') | list) }}
 {%- endmacro -%}
 
+{#- All that is asked of a customer on a day of the grid, as SQL: what it does not name need not be known of that day. -#}
+{%- macro grid_conditions() -%}
+    {%- set cases = [var('tier_case'), var('stage_case')] + (grid_schemes() | map(attribute='case') | list) -%}
+    {{ return((cases + (var('percentile_cuts') | map(attribute='metric') | list)) | join(' ')) }}
+{%- endmacro -%}
+
 {#- The schemes that can be tried on a past day: those of the grid, and those that rest on what a record hardly ever changes. -#}
 {%- macro tried_schemes() -%}
     {{ return((var('segment_schemes') | selectattr('on_grid') | list) + (var('segment_schemes') | selectattr('on_record') | rejectattr('on_grid') | list)) }}

@@ -18,14 +18,15 @@
     nothing yet has counts of zero, and neither recency nor cadence nor value.
 
     customer_snapshots keeps this for tonight and for the days that models learn from; customer_grid reads tiers and stages from it
-    for every day of the grid and forgets the rest. So both are the same numbers, by one SQL.
+    for every day of the grid and forgets the rest. So both are the same numbers, by one SQL. Whoever forgets gives the SQL that it
+    reads, and gets no figure of behaviour that this does not name.
 
     The calling model imports what snapshot_inputs lists.
 -#}
-{%- macro customer_snapshot(as_of) -%}
+{%- macro customer_snapshot(as_of, read=none) -%}
 {{ known_occasions(as_of) }},
 
-{{ behaviour_snapshots(as_of) }},
+{{ behaviour_snapshots(as_of, read) }},
 
 {{ contract_snapshots(as_of) }},
 
@@ -194,7 +195,9 @@ snapshot as (
         purchases.last_order_on,
 
         -- behaviour
-        {{ behaviour_columns() | trim }},
+        {%- for figure in behaviour_figures(as_of, read) %}
+        behaviour_snapshots.{{ figure.name }},
+        {%- endfor %}
 
         -- contracts
         coalesce(contract_snapshots.has_contract, false) as has_contract,

@@ -3,7 +3,7 @@
 
 with {{ snapshot_inputs() }},
 
-{{ customer_snapshot(as_of_now()) }},
+{{ customer_snapshot(as_of_now(), read=grid_conditions()) }},
 
 {{ rfm_scores('snapshot') }},
 
