@@ -13,9 +13,9 @@ from typing import Any
 
 WIDTH, HEIGHT = 1800, 900
 #: The groups whose assets are shown one by one; the others stay closed, so that the picture can be read.
-OPEN_GROUPS = ("predictions", "marts", "release")
-#: What is in every open group.
-ASSETS = ("btyd_states", "churn_risk", "customer_360", "orders", "lists", "current")
+OPEN_GROUPS = ("identity", "predictions", "release")
+#: Some of every open group.
+ASSETS = ("components", "btyd_states", "churn_scores", "lists", "current")
 
 
 def show_asset_graph(page: Any, address: str) -> None:
