@@ -39,7 +39,7 @@ def show_asset_graph(page: Any, address: str) -> None:
 def show_predictions(page: Any, address: str, day: str) -> None:
     """Open what the asset of the predictions says of one day, with the plot of the churn probability."""
     link = "[...document.querySelectorAll('*')].filter(each => each.innerText === '[Show Markdown]').at(-1)"
-    page.open(f"{address}/assets/predictions/btyd_states?view=partitions&partition={day}")
+    page.open(f"{address}/assets/predictions/churn_scores?view=partitions&partition={day}")
     page.wait_for(f"Boolean({link})")
     page.evaluate(f"{link}.click()")
     page.wait_for("[...document.images].some(each => each.src.startsWith('data:image/png') && each.naturalWidth > 100)")

@@ -128,7 +128,7 @@ def test_the_asset_graph_and_the_plot_of_a_night_are_shown_to_a_browser(server: 
     assert {*ASSETS, "raw", "staging", "core", "marts", "predictions", "release"} <= set(shown)
     assert page.picture().startswith(b"\x89PNG")
     show_predictions(page, server.address, DAY)
-    assert "customers" in page.text()
+    assert "champion" in page.text()
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells who listens where")

@@ -210,6 +210,7 @@ def test_an_earlier_day_in_a_fresh_home_knows_nothing_of_what_came_later(tmp_pat
     assert ask(homes[0], "select max(order_date) from marts.orders") == [(date(2011, 6, 30),)]
 
 
+@pytest.mark.slow
 def test_an_earlier_day_in_a_home_that_serves_a_later_one_only_adds_to_its_history(copied, night, deliver):
     before = everything(copied / "current")
 

@@ -79,6 +79,7 @@ def largest_file(limit: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_the_release_leaves_readers_where_they_were(
     home: Home, night: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
