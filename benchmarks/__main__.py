@@ -28,6 +28,7 @@ from benchmarks.scale import measure_scale
 from benchmarks.tables import (
     Table,
     bayes_table,
+    churn_table,
     fit_table,
     floor_table,
     forecast_table,
@@ -95,6 +96,7 @@ def measure(folder: Path, console: Console, pymc: Path) -> list[Table]:
     for table in _bayes(home, pymc, console):
         show(table)
     show(million_table(*(run_child("million", which, environment=_ONE_BLAS_THREAD) for which in MILLION)))
+    show(churn_table(_churn(home, folder / "churn")))
     show(_landing(folder))
     return tables
 
@@ -131,6 +133,13 @@ def surroundings() -> str:
         f"{date.today()}, as of {AS_OF}, {os.cpu_count()} processors, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}, {versions}."
     )
+
+
+def _churn(home: Path, work: Path) -> ChildRun:
+    work.mkdir()
+    run = run_child("churn", str(home), str(work), environment=_ONE_BLAS_THREAD)
+    shutil.rmtree(work)
+    return run
 
 
 def _floor(home: Path, work: Path) -> ChildRun:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -26,7 +26,7 @@ from benchmarks.measure import Report
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["compare"]
+__all__ = ["TRACE", "build", "compare", "compiled_models", "copy_what_a_night_is_given", "make_raw_tables"]
 
 #: The rewritings of ``sources`` that change a value of this export; all others would leave it as it is.
 _LINES = """
@@ -44,7 +44,7 @@ _LINES = """
         Country as country
     from read_csv(?, all_varchar = true, header = true, delim = ',', quote = '"', escape = '"')
 """
-_TRACE = "delivery.source_system, delivery.source, delivery.delivery_id, delivery.received_at"
+TRACE = "delivery.source_system, delivery.source, delivery.delivery_id, delivery.received_at"
 _FEEDS = {
     "order_lines": "select order_id, product_id, description, quantity, unit_price, record_no from lines",
     "orders": """
@@ -75,10 +75,11 @@ _RUN_COLUMNS = {"deliveries": ("received_at",)}
 
 @dataclass(frozen=True)
 class Model:
-    """A table of the project: its place, and the SQL that makes it."""
+    """A table of the project: its place, the models that it reads, and the SQL that makes it."""
 
     schema: str
     name: str
+    reads: frozenset[str]
     is_view: bool
     purposes: list[str]
     step: str
@@ -92,24 +93,21 @@ def main(home: Path, work: Path, *, from_raw: bool = False) -> None:
         import models.scoring
         from assets.identity import find_people
         from rules import load
-        from sources import canonical_feeds
-        from warehouse.connection import attached, connect, quote_name
+        from warehouse.connection import attached, connect
 
         _ = models.scoring
     rules = load(DEFAULT_RULES if from_raw else RULES)
-    in_order = list(_models(home / "build" / "dbt"))
+    in_order = list(compiled_models(home / "build" / "dbt"))
     # The compiled SQL names its catalog, which DuckDB calls after the file.
     with (
         connect(work / "warehouse.duckdb", temp_directory=work / "spill") as con,
         attached(con, home / "build" / "warehouse.duckdb", "night", read_only=True),
     ):
-        _copy_what_a_night_is_given(con)
+        copy_what_a_night_is_given(con)
         if from_raw:
             _copy_raw(con)
         else:
-            for name, feed in canonical_feeds().items():
-                columns = ", ".join(f"{quote_name(column)} {kind}" for column, kind in feed.types.items())
-                con.execute(f"create table raw.{name} ({columns})")
+            make_raw_tables(con)
             _read_export(con, report)
         for step in _STEPS:
             if step == "before scores" and from_raw:
@@ -119,7 +117,7 @@ def main(home: Path, work: Path, *, from_raw: bool = False) -> None:
                 with report.stage("predictions"):
                     _predict(con, rules.churn.horizon_days, rules.clv.discount_rate_year)
             with report.stage(f"tables {step}"):
-                _build(con, [model for model in in_order if model.step == step])
+                build(con, [model for model in in_order if model.step == step])
                 con.execute("checkpoint")
     report.send()
 
@@ -135,11 +133,11 @@ def compare(home: Path, work: Path) -> tuple[int, list[str]]:
         connect(work / "warehouse.duckdb", read_only=True) as con,
         attached(con, home / "build" / "warehouse.duckdb", "night", read_only=True),
     ):
-        marts = [model.name for model in _models(home / "build" / "dbt") if model.schema == "marts"]
+        marts = [model.name for model in compiled_models(home / "build" / "dbt") if model.schema == "marts"]
         return len(marts), [mart for mart in marts if _differs(con, mart)]
 
 
-def _models(target: Path) -> Iterator[Model]:
+def compiled_models(target: Path) -> Iterator[Model]:
     """The models of the project in the order in which they can be built, as dbt compiled them."""
     nodes: dict[str, Any] = json.loads((target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
     models = {key: node for key, node in nodes.items() if node["resource_type"] == "model"}
@@ -150,6 +148,7 @@ def _models(target: Path) -> Iterator[Model]:
         yield Model(
             schema=node["schema"],
             name=node["name"],
+            reads=frozenset(models[each]["name"] for each in graph[key]),
             is_view=node["config"]["materialized"] == "view",
             purposes=node["config"].get("purposes", []),
             step=next(step for step in _STEPS if step.replace(" ", "_") in node["config"]["tags"]),
@@ -157,7 +156,8 @@ def _models(target: Path) -> Iterator[Model]:
         )
 
 
-def _copy_what_a_night_is_given(con: duckdb.DuckDBPyConnection) -> None:
+def copy_what_a_night_is_given(con: duckdb.DuckDBPyConnection) -> None:
+    """Make every schema, and what stands in them before a night: its days and its deliveries."""
     for schema in ("raw", "run", "staging", "core", "identity", "predictions", "marts"):
         con.execute(f"create schema {schema}")
     given = con.execute(
@@ -167,6 +167,16 @@ def _copy_what_a_night_is_given(con: duckdb.DuckDBPyConnection) -> None:
     # Nobody shares an address in the bundled export, so that no record is another's; elsewhere people are found again.
     for table in ("raw.deliveries", "raw.rejected", *(name for (name,) in given)):
         con.execute(f"create table {table} as from night.{table}")
+
+
+def make_raw_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of every feed, without rows."""
+    from sources import canonical_feeds
+    from warehouse.connection import quote_name
+
+    for name, feed in canonical_feeds().items():
+        columns = ", ".join(f"{quote_name(column)} {kind}" for column, kind in feed.types.items())
+        con.execute(f"create table raw.{name} ({columns})")
 
 
 def _copy_raw(con: duckdb.DuckDBPyConnection) -> None:
@@ -197,14 +207,15 @@ def _read_export(con: duckdb.DuckDBPyConnection, report: Report) -> None:
         for name, query in _FEEDS.items():
             con.execute(
                 f"insert into raw.{name} by name "
-                f"select feed.*, {_TRACE} from ({query}) as feed cross join raw.deliveries as delivery "
+                f"select feed.*, {TRACE} from ({query}) as feed cross join raw.deliveries as delivery "
                 "order by record_no"
             )
         con.execute("drop table lines")
 
 
-def _build(con: duckdb.DuckDBPyConnection, models: list[Model]) -> None:
-    for model in models:
+def build(con: duckdb.DuckDBPyConnection, chosen: Iterable[Model]) -> None:
+    """Execute the SQL of these models, in their order."""
+    for model in chosen:
         table = f"{model.schema}.{model.name}"
         if not model.purposes:
             con.execute(f"create {'view' if model.is_view else 'table'} {table} as {model.sql}")

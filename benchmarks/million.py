@@ -26,13 +26,13 @@ from benchmarks.libraries import Keeprate, Library, Lifetimes
 from benchmarks.measure import Report
 from benchmarks.purchases import Purchases
 
-__all__ = ["PEERS"]
+__all__ = ["CUSTOMERS", "CUT", "PEERS", "simulate"]
 
 PEERS = ("keeprate", "lifetimes")
 
-_CUSTOMERS = 1_000_000
+CUSTOMERS = 1_000_000
 _DAYS = 730
-_CUT = date(2025, 6, 30)
+CUT = date(2025, 6, 30)
 _MONTHLY_RATE = 1.08 ** (1 / 12) - 1
 
 
@@ -41,8 +41,8 @@ def main(which: str) -> None:
     warnings.simplefilter("ignore")
     from warehouse.connection import connect
 
-    purchases = simulate(np.random.default_rng(1), _CUSTOMERS)
-    report = Report(facts={"cpu": {}, "customers": _CUSTOMERS, "purchases": len(purchases.customer)})
+    purchases = simulate(np.random.default_rng(1), CUSTOMERS)
+    report = Report(facts={"cpu": {}, "customers": CUSTOMERS, "purchases": len(purchases.customer)})
 
     @contextmanager
     def task(name: str) -> Iterator[None]:
@@ -56,8 +56,8 @@ def main(which: str) -> None:
         library: Library = ours if which == "keeprate" else Lifetimes(purchases)
         # The peer is given the same arrays afterwards, so its histories are built and let go.
         with task("histories"):
-            built = library.summarise(_CUT)
-        histories = built if which == "keeprate" else ours.summarise(_CUT)
+            built = library.summarise(CUT)
+        histories = built if which == "keeprate" else ours.summarise(CUT)
         with task("BG/NBD fit"):
             when = library.fit("BG/NBD", histories)
         with task("Gamma-Gamma fit"):
@@ -97,7 +97,7 @@ def simulate(random: np.random.Generator, customers: int) -> Purchases:
         when.append(now[buying].astype(np.int64))
         buying = buying[random.random(len(buying)) >= leaving[buying]]
     customer = np.concatenate(who)
-    day = np.datetime64(_CUT - timedelta(days=_DAYS - 1)) + np.concatenate(when)
+    day = np.datetime64(CUT - timedelta(days=_DAYS - 1)) + np.concatenate(when)
     amount = np.round(random.standard_gamma(5.0, len(customer)) / money[customer] + 0.01, 2)
     return Purchases(customer, day.astype("datetime64[D]"), amount)
 

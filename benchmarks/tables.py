@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Table",
     "bayes_table",
+    "churn_table",
     "fit_table",
     "floor_table",
     "forecast_table",
@@ -193,6 +194,25 @@ def million_table(ours: ChildRun, theirs: ChildRun) -> Table:
         "One run each, in a process of its own, one BLAS thread; user and system time of all threads. Histories are "
         f"built from single purchases. The values differ by {theirs.facts['value'] / ours.facts['value'] - 1:+.3%} in "
         "total. What lifetimes does not offer has no figure; its Pareto/NBD is left out, it takes too long.",
+    )
+
+
+def churn_table(run: ChildRun) -> Table:
+    """What it takes to score a million customers."""
+    facts, cpu = run.facts, run.facts["cpu"]
+    cells = [
+        [stage.name, f"{stage.seconds:.1f}", f"{cpu[stage.name]:.1f}", f"{(run.sampled_peak(stage) or 0) / _MB:,.0f}"]
+        for stage in run.stages
+    ]
+    both = sum(stage.seconds for stage in run.stages)
+    cells.append(["both", f"{both:.1f}", f"{sum(cpu.values()):.1f}", f"{run.peak_bytes / _MB:,.0f}"])
+    return Table(
+        f"Churn probabilities of {facts['customers']:,} simulated customers with {facts['purchases']:,} purchases",
+        ["task", "s", "processor s", "MB"],
+        cells,
+        f"Features: {facts['rows']:,} rows of the snapshots of {facts['days']} days. Scores: learned by "
+        f"{', '.join(facts['candidates'])}, judged by a rolling backtest, calibrated; everybody scored by "
+        f"{facts['champion']}, with reasons.",
     )
 
 
