@@ -32,6 +32,7 @@ from benchmarks.tables import (
     fit_table,
     floor_table,
     forecast_table,
+    identity_table,
     landing_table,
     markdown,
     million_table,
@@ -97,6 +98,7 @@ def measure(folder: Path, console: Console, pymc: Path) -> list[Table]:
         show(table)
     show(million_table(*(run_child("million", which, environment=_ONE_BLAS_THREAD) for which in MILLION)))
     show(churn_table(_churn(home, folder / "churn")))
+    show(identity_table(run_child("identity")))
     show(_landing(folder))
     return tables
 

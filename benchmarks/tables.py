@@ -25,6 +25,7 @@ __all__ = [
     "fit_table",
     "floor_table",
     "forecast_table",
+    "identity_table",
     "landing_table",
     "markdown",
     "million_table",
@@ -213,6 +214,22 @@ def churn_table(run: ChildRun) -> Table:
         f"Features: {facts['rows']:,} rows of the snapshots of {facts['days']} days. Scores: learned by "
         f"{', '.join(facts['candidates'])}, judged by a rolling backtest, calibrated; everybody scored by "
         f"{facts['champion']}, with reasons.",
+    )
+
+
+def identity_table(run: ChildRun) -> Table:
+    """What it takes to find people in ten million records."""
+    cpu = run.facts["cpu"]
+    cells = [
+        [stage.name, f"{stage.seconds:.1f}", f"{cpu[stage.name]:.1f}", _times(cpu["Keeprate"], cpu[stage.name])]
+        for stage in run.stages
+    ]
+    return Table(
+        f"{run.facts['records']:,} records with {run.facts['links']:,} links",
+        ["found by", "s", "processor s", "Keeprate / this"],
+        cells,
+        "Links are pairs of ids of 64 bits in no order. Keeprate also keeps to the most records of a customer "
+        f"and names the links it did not believe. Peak memory: {run.peak_bytes / _MB:,.0f} MB.",
     )
 
 

@@ -6,7 +6,6 @@ Nothing here is computed by the code under test that it is compared with: return
 from __future__ import annotations
 
 import dataclasses
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -890,43 +889,3 @@ def test_the_renewal_of_a_buyer_at_random_is_the_purchase_model() -> None:
     np.testing.assert_allclose(
         LEARNERS["renewal"]().margin(target), LEARNERS["mbg_nbd"]().margin(target), rtol=0, atol=1e-9
     )
-
-
-@pytest.mark.slow
-def test_a_million_customers_are_scored_in_a_minute() -> None:
-    random = np.random.default_rng(1)
-    size, features = 1_000_000, 25
-    since, rate = random.integers(1, 1500, size).astype(np.float64), random.gamma(0.5, 1 / 80, size)
-    life = random.exponential(600, size)
-    plan = origins_for(1500, 90)
-
-    def day(back: int) -> Origin:
-        known = since > back
-        age = since[known] - back
-        lived = np.minimum(age, life[known])
-        frequency = random.poisson(rate[known] * lived).astype(np.float64)
-        recency = np.floor(lived * random.random(len(age)) ** (1 / np.maximum(frequency, 1)))
-        frequency[recency == 0] = 0
-        recency[frequency == 0] = 0
-        is_alive = life[known] > age
-        returns = np.floor(random.exponential(1 / np.maximum(rate[known], 1e-4))) + 1
-        returns[~is_alive | (returns > back)] = np.nan
-        columns = {f"feature_{n}": random.normal(size=len(age)) + (n == 0) * is_alive for n in range(features)}
-        return Origin(
-            day=20_000 - back,
-            customer=np.flatnonzero(known),
-            frequency=frequency,
-            recency=recency,
-            age=age,
-            cadence=np.maximum(np.where(frequency > 0, recency / np.maximum(frequency, 1), 60.0), 1.0),
-            yearly=np.full(len(age), np.nan),
-            features=columns,
-            next_purchase=returns if back else None,
-        )
-
-    past, now = [day(back) for back in plan.days_before], day(0)
-    start = time.process_time()
-    result = learn(past, now, horizon_days=90, plan=plan)
-    assert time.process_time() - start < 60
-    assert result.champion == "lightgbm"
-    assert len(result.probability) == size
