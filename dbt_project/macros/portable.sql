@@ -75,10 +75,10 @@
 {%- macro spark__significant(value) -%} cast(format_string('%.8e', cast({{ value }} as double)) as double) {%- endmacro -%}
 
 {#-
-    The sum of published numbers of money. As decimals, for a sum of doubles depends on the threads in its last bits, and of numbers
-    that have nine digits each such a sum often ends in a 5 that is to be rounded.
+    The sum of doubles, to so many decimal places. As decimals, for a sum of doubles depends on the threads in its last bits: of
+    numbers that have nine digits each it often ends in a 5 that is to be rounded, and of a million sums one does anyway.
 -#}
-{%- macro exact_sum(value) -%} cast(sum(cast({{ value }} as decimal(28, 9))) as double) {%- endmacro -%}
+{%- macro exact_sum(value, places=9) -%} cast(sum(cast({{ value }} as decimal({{ 19 + places }}, {{ places }}))) as double) {%- endmacro -%}
 
 {#- What tells a row with these values from others; summed up, many rows from others. -#}
 {%- macro fingerprint(columns) -%} {{ return(adapter.dispatch('fingerprint')(columns)) }} {%- endmacro -%}

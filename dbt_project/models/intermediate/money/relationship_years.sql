@@ -111,13 +111,13 @@ found as (
 tier_averages as (
     select
         tier,
-        avg(years_first_to_last) as years
+        {{ exact_sum('years_first_to_last', 18) }} / nullif(count(years_first_to_last), 0) as years
     from observed
     group by tier
 ),
 
 overall as (
-    select avg(years_first_to_last) as years
+    select {{ exact_sum('years_first_to_last', 18) }} / nullif(count(years_first_to_last), 0) as years
     from observed
 ),
 

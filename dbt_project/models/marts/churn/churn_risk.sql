@@ -43,7 +43,7 @@ losses as (
 scores as (
     select
         customer_id,
-        sum(ln(1 - weighted_strength)) as log_silence
+        {{ exact_sum('ln(1 - weighted_strength)', 18) }} as log_silence
     from signals
     group by customer_id
 ),

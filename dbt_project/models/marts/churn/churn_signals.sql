@@ -38,7 +38,7 @@ scores as (
 ),
 
 base_rate as (
-    select avg(churn_probability) as base_rate
+    select {{ exact_sum('churn_probability', 18) }} / nullif(count(churn_probability), 0) as base_rate
     from scores
 ),
 

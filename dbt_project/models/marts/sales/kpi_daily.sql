@@ -181,7 +181,7 @@ at_risk as (
     select
         as_of,
         count(*) filter (where risk_level in ('high', 'critical')) as at_risk,
-        sum(value_at_risk) filter (where risk_level in ('high', 'critical')) as value_at_risk
+        {{ exact_sum("case when risk_level in ('high', 'critical') then value_at_risk end") }} as value_at_risk
     from risk
     group by as_of
 ),
