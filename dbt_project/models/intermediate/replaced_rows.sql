@@ -12,51 +12,7 @@ with deliveries as (
 
 {{ numbered_deliveries() }},
 
--- Nearly all lines stand.
-standing_records as (
-    select
-        numbered_deliveries.delivery_no,
-        standing.record_no
-    from {{ ref('order_lines_current') }} as standing
-    inner join numbered_deliveries
-        on standing.source = numbered_deliveries.source
-        and standing.delivery_id = numbered_deliveries.delivery_id
-    where numbered_deliveries.feed = 'order_lines'
-),
-
-own_records as (
-    select
-        numbered_deliveries.delivery_no,
-        staged.record_no,
-        staged.source_order_id
-    from {{ ref('stg_order_lines') }} as staged
-    inner join numbered_deliveries
-        on staged.source = numbered_deliveries.source
-        and staged.delivery_id = numbered_deliveries.delivery_id
-    where numbered_deliveries.feed = 'order_lines' and staged.cast_error is null
-),
-
-other_records as (
-    select
-        numbered_deliveries.source,
-        numbered_deliveries.delivery_id,
-        own_records.record_no,
-        own_records.source_order_id
-    from own_records
-    inner join numbered_deliveries
-        on own_records.delivery_no = numbered_deliveries.delivery_no
-    left join standing_records
-        on own_records.delivery_no = standing_records.delivery_no
-        and own_records.record_no = standing_records.record_no
-    where standing_records.record_no is null
-),
-
-other_documents as (
-    select distinct
-        source,
-        source_order_id
-    from other_records
-),
+{{ other_records() }},
 
 {{ delivered_lines(
     ['source_system', 'source', 'delivery_id', 'record_no', 'source_order_id', 'source_line_no'], documents='other_documents'
