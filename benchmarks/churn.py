@@ -13,9 +13,7 @@ here: making those customers; how SQL that dbt has compiled is executed (``floor
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,14 +60,7 @@ def main(home: Path, work: Path) -> None:
     from warehouse.connection import attached, connect
 
     rules = load(RULES)
-    report = Report(facts={"cpu": {}})
-
-    @contextmanager
-    def task(name: str) -> Iterator[None]:
-        started = time.process_time()
-        with report.stage(name):
-            yield
-        report.facts["cpu"][name] = time.process_time() - started
+    report = Report()
 
     wanted = _read_by(list(compiled_models(home / "build" / "dbt")), _READ)
     with (
@@ -87,9 +78,9 @@ def main(home: Path, work: Path) -> None:
         find_people(con, rules.identity.max_records_per_customer)
         for model in wanted:
             if model.step == "before scores":
-                with task("features") if model.name == _FEATURES else nullcontext():
+                with report.stage("features") if model.name == _FEATURES else nullcontext():
                     build(con, [model])
-        with task("scores"):
+        with report.stage("scores"):
             result = score_churn(con, horizon_days=rules.churn.horizon_days)
         [(rows, days)] = con.execute(f"select count(*), count(distinct as_of) from core.{_FEATURES}").fetchall()
         [(scored,)] = con.execute("select count(*) from predictions.churn_scores").fetchall()

@@ -9,6 +9,7 @@ measured thing runs in a child of its own: its peak is then its own, and nothing
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -30,12 +31,26 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a run: its name, the seconds it took, and the Unix time at which it ended (None if it is in pieces)."""
+    """A part of a run.
+
+    Attributes
+    ----------
+    name : str
+    seconds : float
+        By the clock.
+    ended_at : float or None
+        Unix time; None if it is in pieces.
+    rows : int or None
+        That it made, where it says so.
+    cpu_seconds : float
+        User and system time of all threads; NaN where only the clock was read.
+    """
 
     name: str
     seconds: float
     ended_at: float | None
     rows: int | None = None
+    cpu_seconds: float = math.nan
 
 
 @dataclass
@@ -49,9 +64,10 @@ class Report:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time the block as one stage."""
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         yield
-        self.stages.append(Stage(name, time.perf_counter() - started, time.time()))
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - worked
+        self.stages.append(Stage(name, seconds, time.time(), cpu_seconds=cpu_seconds))
 
     def send(self) -> None:
         """Print the report for the parent."""

@@ -14,10 +14,7 @@ purchases. Both children make the same ones.
 from __future__ import annotations
 
 import sys
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 
 import numpy as np
@@ -42,40 +39,33 @@ def main(which: str) -> None:
     from warehouse.connection import connect
 
     purchases = simulate(np.random.default_rng(1), CUSTOMERS)
-    report = Report(facts={"cpu": {}, "customers": CUSTOMERS, "purchases": len(purchases.customer)})
-
-    @contextmanager
-    def task(name: str) -> Iterator[None]:
-        started = time.process_time()
-        with report.stage(name):
-            yield
-        report.facts["cpu"][name] = time.process_time() - started
+    report = Report(facts={"customers": CUSTOMERS, "purchases": len(purchases.customer)})
 
     with connect() as con:
         ours = Keeprate(con, purchases)
         library: Library = ours if which == "keeprate" else Lifetimes(purchases)
         # The peer is given the same arrays afterwards, so its histories are built and let go.
-        with task("histories"):
+        with report.stage("histories"):
             built = library.summarise(CUT)
         histories = built if which == "keeprate" else ours.summarise(CUT)
-        with task("BG/NBD fit"):
+        with report.stage("BG/NBD fit"):
             when = library.fit("BG/NBD", histories)
-        with task("Gamma-Gamma fit"):
+        with report.stage("Gamma-Gamma fit"):
             spend = library.fit_spend(histories)
-        with task("value of the next 12 months"):
+        with report.stage("value of the next 12 months"):
             value = library.lifetime_value(when, spend, histories, _MONTHLY_RATE)
         report.facts["value"] = float(np.sum(value))
         if which == "keeprate":
             from models import ParetoNBD
             from models.value import portfolio, value_states
 
-            with task("MBG/NBD fit"):
+            with report.stage("MBG/NBD fit"):
                 modified = library.fit("MBG/NBD", histories)
-            with task("Pareto/NBD fit"):
+            with report.stage("Pareto/NBD fit"):
                 ParetoNBD().fit(*histories.when)
-            with task("value at 5 horizons, percentiles, next order"):
+            with report.stage("value at 5 horizons, percentiles, next order"):
                 value_states(modified, spend, *histories.when, discount_rate_year=0.08)
-            with task("total at 5 horizons with interval"):
+            with report.stage("total at 5 horizons with interval"):
                 x, last, age = histories.when
                 portfolio(modified, spend, x, last, age, histories.monetary_value, discount_rate_year=0.08)
     report.send()

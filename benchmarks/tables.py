@@ -177,14 +177,14 @@ def seconds_table(rows: Iterable[dict[str, Any]]) -> Table:
 
 def million_table(ours: ChildRun, theirs: ChildRun) -> Table:
     """Processor seconds of a million customers with both libraries, once each."""
-    mine, other = ours.facts["cpu"], theirs.facts["cpu"]
+    took = {stage.name: stage.cpu_seconds for stage in theirs.stages}
     cells = [
         [
-            task,
-            f"{seconds:.2f}",
-            *((f"{other[task]:.2f}", _times(other[task], seconds)) if task in other else (_NONE,) * 2),
+            stage.name,
+            f"{stage.cpu_seconds:.2f}",
+            *((f"{its:.2f}", _times(its, stage.cpu_seconds)) if (its := took.get(stage.name)) else (_NONE, _NONE)),
         ]
-        for task, seconds in mine.items()
+        for stage in ours.stages
     ]
     peaks = ours.peak_bytes, theirs.peak_bytes
     cells.append(["peak memory, MB", *(f"{peak / _MB:,.0f}" for peak in peaks), _times(peaks[1], peaks[0])])
@@ -200,13 +200,13 @@ def million_table(ours: ChildRun, theirs: ChildRun) -> Table:
 
 def churn_table(run: ChildRun) -> Table:
     """What it takes to score a million customers."""
-    facts, cpu = run.facts, run.facts["cpu"]
+    facts = run.facts
     cells = [
-        [stage.name, f"{stage.seconds:.1f}", f"{cpu[stage.name]:.1f}", f"{(run.sampled_peak(stage) or 0) / _MB:,.0f}"]
+        [stage.name, f"{stage.seconds:.1f}", f"{stage.cpu_seconds:.1f}", f"{(run.sampled_peak(stage) or 0) / _MB:,.0f}"]
         for stage in run.stages
     ]
-    both = sum(stage.seconds for stage in run.stages)
-    cells.append(["both", f"{both:.1f}", f"{sum(cpu.values()):.1f}", f"{run.peak_bytes / _MB:,.0f}"])
+    worked = sum(stage.cpu_seconds for stage in run.stages)
+    cells.append(["both", f"{run.seconds_in_stages:.1f}", f"{worked:.1f}", f"{run.peak_bytes / _MB:,.0f}"])
     return Table(
         f"Churn probabilities of {facts['customers']:,} simulated customers with {facts['purchases']:,} purchases",
         ["task", "s", "processor s", "MB"],
@@ -219,9 +219,14 @@ def churn_table(run: ChildRun) -> Table:
 
 def identity_table(run: ChildRun) -> Table:
     """What it takes to find people in ten million records."""
-    cpu = run.facts["cpu"]
+    ours = run.stages[0]
     cells = [
-        [stage.name, f"{stage.seconds:.1f}", f"{cpu[stage.name]:.1f}", _times(cpu["Keeprate"], cpu[stage.name])]
+        [
+            stage.name,
+            f"{stage.seconds:.1f}",
+            f"{stage.cpu_seconds:.1f}",
+            _times(ours.cpu_seconds, stage.cpu_seconds),
+        ]
         for stage in run.stages
     ]
     return Table(

@@ -6,11 +6,7 @@
 
 -- Told by what stands, and not by the rules that chose it: a row was replaced where another one of its key stands. Whatever
 -- neither stands nor was replaced is lost, and missing in the account of its delivery.
-with deliveries as (
-    select * from {{ ref('deliveries_current') }}
-),
-
-{{ numbered_deliveries() }},
+with {{ numbered_deliveries() }},
 
 {{ other_records() }},
 
@@ -173,10 +169,10 @@ final as (
         found.feed,
         found.record_no
     from found
-    inner join deliveries
-        on found.source = deliveries.source
-        and found.delivery_id = deliveries.delivery_id
-        and found.feed = deliveries.feed
+    inner join numbered_deliveries
+        on found.source = numbered_deliveries.source
+        and found.delivery_id = numbered_deliveries.delivery_id
+        and found.feed = numbered_deliveries.feed
 )
 
 select * from final
