@@ -51,59 +51,76 @@
 {%- set has_customer = spec.get('customer', false) if customer is none else customer -%}
 {%- set is_dated = not spec.get('timed', false) -%}
 {%- set is_told = is_told('staged.updated_at', 'deliveries.exported_at') -%}
-staged as (
-    select * from {{ ref('stg_' ~ feed) }}
-    where cast_error is null
-),
-
+{%- set keys = key or spec.key -%}
+{%- set same_key = [] -%}
+{%- for column in ['source_system', 'source'] + keys %}{% do same_key.append('staged.' ~ column ~ ' = repeated_keys.' ~ column) %}{% endfor -%}
 deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
-{% if is_dated -%}
-dated_keys as (
+repeated_keys as (
     select
-        staged.source_system,
-        staged.source,
-        {%- for column in key or spec.key %}
-        staged.{{ column }},
-        {%- endfor %}
-        max(deliveries.version_at) as dated_at
+        source_system,
+        source,
+        {{ keys | join(',\n        ') }}
+    from {{ ref('stg_' ~ feed) }}
+    group by source_system, source, {{ keys | join(', ') }}
+    having count(*) > 1
+),
+
+single_rows as (
+    select
+        staged.*,
+        deliveries.is_replaced as is_deleted
     from {{ ref('stg_' ~ feed) }} as staged
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
-    where staged.cast_error is null and staged.updated_at is not null and {{ is_told }}
-    group by staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
+    left join repeated_keys
+        on {{ same_key | join('\n        and ') }}
+    where staged.cast_error is null and repeated_keys.source is null
 ),
 
-{% endif -%}
-{{ 'newest' if has_customer else 'standing' }} as (
+versions as (
     select
         staged.*,
-        deliveries.is_replaced as is_deleted
-    from staged
+        deliveries.is_replaced as is_deleted,
+        deliveries.version_at,
+        deliveries.corrected_at
+        {%- if is_dated %},
+        {{ is_told }} as is_told,
+        max(case when staged.updated_at is not null and {{ is_told }} then deliveries.version_at end) over (
+            partition by staged.source_system, staged.source, staged.{{ keys | join(', staged.') }}
+        ) as dated_at
+        {%- endif %}
+    from {{ ref('stg_' ~ feed) }} as staged
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
-    {%- if is_dated %}
-    left join dated_keys
-        on staged.source_system = dated_keys.source_system
-        and staged.source = dated_keys.source
-        {%- for column in key or spec.key %}
-        and staged.{{ column }} = dated_keys.{{ column }}
-        {%- endfor %}
-        and staged.updated_at is null
-    {%- endif %}
+    inner join repeated_keys
+        on {{ same_key | join('\n        and ') }}
+    where staged.cast_error is null
+),
+
+chosen_versions as (
+    select * from versions
     qualify
         row_number() over (
-            partition by
-                staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
+            partition by source_system, source, {{ keys | join(', ') }}
             order by
-                deliveries.is_replaced,{% if is_dated %} {{ is_told }} desc, {{ changed_at('staged.updated_at', 'deliveries.version_at', 'dated_keys.dated_at') }} desc nulls last,{% endif %}
-                deliveries.version_at desc nulls last, deliveries.corrected_at desc nulls last,{% for column in before_row_hash %} staged.{{ column }} nulls last,{% endfor %}
-                staged.row_hash, staged.delivery_id, staged.record_no
+                is_deleted,{% if is_dated %} is_told desc, {{ changed_at('updated_at', 'version_at', 'dated_at') }} desc nulls last,{% endif %}
+                version_at desc nulls last, corrected_at desc nulls last,{% for column in before_row_hash %} {{ column }} nulls last,{% endfor %}
+                row_hash, delivery_id, record_no
         ) = 1
+),
+
+-- Most keys have one version, and nothing is to be decided.
+{{ 'newest' if has_customer else 'standing' }} as (
+    select * from single_rows
+
+    union all
+
+    select * exclude (version_at, corrected_at{% if is_dated %}, is_told, dated_at{% endif %}) from chosen_versions
 )
 {%- if has_customer %},
 
