@@ -31,13 +31,25 @@ dated as (
         and staged.delivery_id = deliveries.delivery_id
 ),
 
+dated_keys as (
+    select
+        source_record_id,
+        is_of_customers,
+        max(version_at) as dated_at
+    from dated
+    where updated_at is not null and is_told
+    group by source_record_id, is_of_customers
+),
+
 changed as (
     select
-        *,
-        max(case when updated_at is not null and is_told then version_at end) over (
-            partition by source_record_id, is_of_customers
-        ) as dated_at
+        dated.*,
+        dated_keys.dated_at
     from dated
+    left join dated_keys
+        on dated.source_record_id = dated_keys.source_record_id
+        and dated.is_of_customers = dated_keys.is_of_customers
+        and dated.updated_at is null
 ),
 
 placed as (
