@@ -62,33 +62,35 @@ repeated_keys as (
     having count(*) > 1
 ),
 
-versions as (
+{# Twice the same, for what is read once need not be kept in memory: most keys have one version. #}
+{%- for rows, join in {'single_rows': 'left', 'versions': 'inner'}.items() -%}
+{{ rows }} as (
     select
         staged.*,
         deliveries.is_replaced as is_deleted,
         deliveries.version_at,
-        deliveries.corrected_at,
-        {%- if is_dated %}
-        {{ is_told('staged.updated_at', 'deliveries.exported_at') }} as is_told,
+        deliveries.corrected_at
+        {%- if is_dated %},
+        {{ is_told('staged.updated_at', 'deliveries.exported_at') }} as is_told
         {%- endif %}
-        repeated_keys.source is not null as is_repeated
     from {{ ref('stg_' ~ feed) }} as staged
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
-    left join repeated_keys
+    {{ join }} join repeated_keys
         on {% for column in key %}staged.{{ column }} = repeated_keys.{{ column }}{% if not loop.last %}
         and {% endif %}{% endfor %}
-    where staged.cast_error is null
+    where staged.cast_error is null{% if join == 'left' %} and repeated_keys.source is null{% endif %}
 ),
 
+{% endfor -%}
 {% if is_dated -%}
 dated_keys as (
     select
         {{ key | join(',\n        ') }},
         max(version_at) as dated_at
     from versions
-    where is_repeated and updated_at is not null and is_told
+    where updated_at is not null and is_told
     group by {{ key | join(', ') }}
 ),
 
@@ -101,7 +103,6 @@ chosen_versions as (
         on {% for column in key %}versions.{{ column }} = dated_keys.{{ column }}{% if not loop.last %}
         and {% endif %}{% endfor %}
     {%- endif %}
-    where versions.is_repeated
     qualify
         row_number() over (
             partition by versions.{{ key | join(', versions.') }}
@@ -112,10 +113,8 @@ chosen_versions as (
         ) = 1
 ),
 
--- Most keys have one version, and nothing is to be decided.
 {{ 'newest' if has_customer else 'standing' }} as (
-    select * from versions
-    where not is_repeated
+    select * from single_rows
 
     union all
 
