@@ -35,8 +35,8 @@ dev: setup  ## Open the asset graph at http://127.0.0.1:3000 (stop with Ctrl-C)
 test: setup  ## Run the fast tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-test-slow: setup  ## Run the long tests: scale, faults, many nights, a browser
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --no-loadscope-reorder
+test-slow: setup  ## Run the long tests (or those of ONLY=…): scale, faults, many nights, a browser
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --no-loadscope-reorder $(ONLY)
 
 lint: setup  ## Check Python and SQL style, and what the tables say of themselves
 	$(BIN)/ruff check .

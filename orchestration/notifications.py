@@ -209,7 +209,8 @@ def reasons_of(run_id: str, instance: dg.DagsterInstance) -> list[str]:
     """Why a run failed, one sentence each, in the order of the events.
 
     Failed checks of severity ERROR speak through their description, one reason per line. Without any, the
-    innermost error of each failed step does, and without that the message of the run's failure event.
+    innermost error of each failed step does, then the name of a check that says nothing (dbt could not evaluate it, and
+    the error of its step tells why), and without that the message of the run's failure event.
     """
     kinds = {
         dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -217,6 +218,7 @@ def reasons_of(run_id: str, instance: dg.DagsterInstance) -> list[str]:
         dg.DagsterEventType.RUN_FAILURE,
     }
     checks: list[str] = []
+    silent: list[str] = []
     steps: list[str] = []
     run: list[str] = []
     for entry in instance.all_logs(run_id, of_type=kinds):
@@ -228,11 +230,12 @@ def reasons_of(run_id: str, instance: dg.DagsterInstance) -> list[str]:
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
-                text = check.description or f"{check.asset_key.to_user_string()}: {check.check_name} failed"
-                checks.extend(line for line in text.splitlines() if line.strip())
+                checks.extend(line for line in (check.description or "").splitlines() if line.strip())
+                if not check.description:
+                    silent.append(f"{check.asset_key.to_user_string()}: {check.check_name} failed")
         else:
             run.append(event.message or "")
-    return list(dict.fromkeys(checks or steps or [line for line in run if line]))
+    return list(dict.fromkeys(checks or steps or silent or [line for line in run if line]))
 
 
 def serving_of(home: Path) -> str:

@@ -50,60 +50,75 @@
 {%- set spec = keyed_feeds().get(feed, {}) -%}
 {%- set has_customer = spec.get('customer', false) if customer is none else customer -%}
 {%- set is_dated = not spec.get('timed', false) -%}
-{%- set is_told = is_told('staged.updated_at', 'deliveries.exported_at') -%}
-staged as (
-    select * from {{ ref('stg_' ~ feed) }}
-    where cast_error is null
-),
-
+{%- set key = ['source_system', 'source'] + (key or spec.key) -%}
 deliveries as (
     select * from {{ ref('deliveries_current') }}
 ),
 
-{% if is_dated -%}
-dated_keys as (
+repeated_keys as (
+    select {{ key | join(', ') }}
+    from {{ ref('stg_' ~ feed) }}
+    group by {{ key | join(', ') }}
+    having count(*) > 1
+),
+
+{# Twice the same, for what is read once need not be kept in memory: most keys have one version. #}
+{%- for rows, join in {'single_rows': 'left', 'versions': 'inner'}.items() -%}
+{{ rows }} as (
     select
-        staged.source_system,
-        staged.source,
-        {%- for column in key or spec.key %}
-        staged.{{ column }},
-        {%- endfor %}
-        max(deliveries.version_at) as dated_at
+        staged.*,
+        deliveries.is_replaced as is_deleted,
+        deliveries.version_at,
+        deliveries.corrected_at
+        {%- if is_dated %},
+        {{ is_told('staged.updated_at', 'deliveries.exported_at') }} as is_told
+        {%- endif %}
     from {{ ref('stg_' ~ feed) }} as staged
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
-    where staged.cast_error is null and staged.updated_at is not null and {{ is_told }}
-    group by staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
+    {{ join }} join repeated_keys
+        on {% for column in key %}staged.{{ column }} = repeated_keys.{{ column }}{% if not loop.last %}
+        and {% endif %}{% endfor %}
+    where staged.cast_error is null{% if join == 'left' %} and repeated_keys.source is null{% endif %}
+),
+
+{% endfor -%}
+{% if is_dated -%}
+dated_keys as (
+    select
+        {{ key | join(',\n        ') }},
+        max(version_at) as dated_at
+    from versions
+    where updated_at is not null and is_told
+    group by {{ key | join(', ') }}
 ),
 
 {% endif -%}
-{{ 'newest' if has_customer else 'standing' }} as (
-    select
-        staged.*,
-        deliveries.is_replaced as is_deleted
-    from staged
-    inner join deliveries
-        on staged.source = deliveries.source
-        and staged.delivery_id = deliveries.delivery_id
+chosen_versions as (
+    select versions.*
+    from versions
     {%- if is_dated %}
     left join dated_keys
-        on staged.source_system = dated_keys.source_system
-        and staged.source = dated_keys.source
-        {%- for column in key or spec.key %}
-        and staged.{{ column }} = dated_keys.{{ column }}
-        {%- endfor %}
-        and staged.updated_at is null
+        on {% for column in key %}versions.{{ column }} = dated_keys.{{ column }}{% if not loop.last %}
+        and {% endif %}{% endfor %}
     {%- endif %}
     qualify
         row_number() over (
-            partition by
-                staged.source_system, staged.source{% for column in key or spec.key %}, staged.{{ column }}{% endfor %}
+            partition by versions.{{ key | join(', versions.') }}
             order by
-                deliveries.is_replaced,{% if is_dated %} {{ is_told }} desc, {{ changed_at('staged.updated_at', 'deliveries.version_at', 'dated_keys.dated_at') }} desc nulls last,{% endif %}
-                deliveries.version_at desc nulls last, deliveries.corrected_at desc nulls last,{% for column in before_row_hash %} staged.{{ column }} nulls last,{% endfor %}
-                staged.row_hash, staged.delivery_id, staged.record_no
+                versions.is_deleted,{% if is_dated %} versions.is_told desc, {{ changed_at('versions.updated_at', 'versions.version_at', 'dated_keys.dated_at') }} desc nulls last,{% endif %}
+                versions.version_at desc nulls last, versions.corrected_at desc nulls last,{% for column in before_row_hash %} versions.{{ column }} nulls last,{% endfor %}
+                versions.row_hash, versions.delivery_id, versions.record_no
         ) = 1
+),
+
+{{ 'newest' if has_customer else 'standing' }} as (
+    select * from single_rows
+
+    union all
+
+    select * from chosen_versions
 )
 {%- if has_customer %},
 
@@ -233,6 +248,71 @@ lines as (
         and staged.source_order_id = documents.source_order_id
     {%- endif %}
     where staged.cast_error is null
+)
+{%- endmacro -%}
+
+{#-
+    The common table expressions that rank the versions of documents which are replaced whole. Last of them: `contested_documents`,
+    those of which there is more than one; the version at place 1 stands. The calling model has `lines`.
+-#}
+{%- macro contested_documents() -%}
+-- A document that is delivered whole, or whose lines have no keys, is replaced whole by its newest version. Deliveries of equal
+-- export time are united: they are one version.
+versions_of_documents as (
+    select distinct
+        source_no,
+        source_order_id,
+        delivery_no,
+        is_replaced,
+        is_told,
+        document_updated_at,
+        version_at
+    from lines
+    where is_of_whole
+),
+
+dated_documents as (
+    select
+        source_no,
+        source_order_id,
+        max(version_at) as dated_at
+    from versions_of_documents
+    where document_updated_at is not null and is_told
+    group by source_no, source_order_id
+),
+
+changed_documents as (
+    select
+        versions_of_documents.*,
+        {{ changed_at(
+            'versions_of_documents.document_updated_at', 'versions_of_documents.version_at', 'dated_documents.dated_at'
+        ) }} as changed_at
+    from versions_of_documents
+    left join dated_documents
+        on versions_of_documents.source_no = dated_documents.source_no
+        and versions_of_documents.source_order_id = dated_documents.source_order_id
+        and versions_of_documents.document_updated_at is null
+),
+
+-- `deliveries` counts no more than those of the newest version where it is read, at place 1.
+ranked_documents as (
+    select
+        *,
+        rank() over (
+            partition by source_no, source_order_id
+            order by is_replaced, is_told desc, changed_at desc nulls last, version_at desc nulls last, document_updated_at desc nulls last
+        ) as place,
+        count(*) over (
+            partition by source_no, source_order_id
+            order by is_replaced, is_told desc, changed_at desc nulls last, version_at desc nulls last, document_updated_at desc nulls last
+            range between unbounded preceding and current row
+        ) as deliveries
+    from changed_documents
+),
+
+contested_documents as (
+    select * from ranked_documents
+    where place > 1 or deliveries > 1
 )
 {%- endmacro -%}
 

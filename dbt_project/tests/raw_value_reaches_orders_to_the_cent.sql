@@ -14,11 +14,23 @@ with orders as (
     where {{ is_counted('status') }} and not is_test and kind is not null and (kind = 'sale' or coalesce(net_amount_orig, 0) <= 0)
 ),
 
+{{ numbered_deliveries() }},
+
+raw_orders as (
+    select
+        said.*,
+        numbered_deliveries.source_no,
+        numbered_deliveries.delivery_no
+    from {{ source('raw', 'orders') }} as said
+    inner join numbered_deliveries
+        on said.source = numbered_deliveries.source
+        and said.delivery_id = numbered_deliveries.delivery_id
+),
+
 documents as (
     select
         orders.order_id,
-        orders.source_system,
-        orders.source,
+        numbered_deliveries.source_no,
         orders.source_order_id,
         orders.kind,
         orders.currency,
@@ -27,39 +39,50 @@ documents as (
         cast(raw_orders.net_amount as decimal(18, 4)) as stated_amount,
         {{ terms | join(' + ') }} as counted_besides
     from orders
-    left join {{ source('raw', 'orders') }} as raw_orders
-        on orders.source = raw_orders.source
-        and orders.source_order_id = raw_orders.order_id
-        and orders.delivery_id = raw_orders.delivery_id
+    left join numbered_deliveries
+        on orders.source = numbered_deliveries.source
+        and orders.delivery_id = numbered_deliveries.delivery_id
+    left join raw_orders
+        on numbered_deliveries.delivery_no = raw_orders.delivery_no
         and orders.record_no = raw_orders.record_no
+        and orders.source_order_id = raw_orders.order_id
 ),
 
--- Lines count where the document states no amount.
+-- Lines count where the document states no amount. A record may be read as several lines of one document: what such lines say tells
+-- them apart, and equal ones stand alike.
 standing_lines as (
     select
-        current_lines.source,
-        current_lines.source_order_id,
-        current_lines.delivery_id,
+        numbered_deliveries.delivery_no,
         current_lines.record_no,
-        current_lines.row_hash
+        {{ fingerprint(['current_lines.source_order_id', 'current_lines.row_hash']) }} as said
     from {{ ref('order_lines_current') }} as current_lines
     inner join documents
         on current_lines.order_id = documents.order_id
+    inner join numbered_deliveries
+        on current_lines.source = numbered_deliveries.source
+        and current_lines.delivery_id = numbered_deliveries.delivery_id
     where documents.stated_amount is null and not current_lines.is_deleted
 ),
 
 raw_lines as (
     select
-        *,
-        {{ line_hash() }} as row_hash
-    from {{ source('raw', 'order_lines') }}
+        lines.order_id,
+        lines.quantity,
+        lines.unit_price,
+        lines.net_amount,
+        numbered_deliveries.source_no,
+        numbered_deliveries.delivery_no,
+        lines.record_no,
+        {{ fingerprint(['lines.order_id', line_hash()]) }} as said
+    from {{ source('raw', 'order_lines') }} as lines
+    inner join numbered_deliveries
+        on lines.source = numbered_deliveries.source
+        and lines.delivery_id = numbered_deliveries.delivery_id
 ),
 
--- A record may be read as several lines of one document: what such lines say tells them apart, and equal ones stand alike.
 line_totals as (
     select
-        source_system,
-        source,
+        source_no,
         order_id as source_order_id,
         sum(coalesce(
             cast(net_amount as decimal(18, 4)),
@@ -69,13 +92,11 @@ line_totals as (
     where exists (
         select 1
         from standing_lines
-        where raw_lines.source = standing_lines.source
-            and raw_lines.order_id = standing_lines.source_order_id
-            and raw_lines.delivery_id = standing_lines.delivery_id
+        where raw_lines.delivery_no = standing_lines.delivery_no
             and raw_lines.record_no = standing_lines.record_no
-            and raw_lines.row_hash = standing_lines.row_hash
+            and raw_lines.said = standing_lines.said
     )
-    group by source_system, source, order_id
+    group by source_no, order_id
 ),
 
 totals as (
@@ -88,8 +109,7 @@ totals as (
         coalesce(sum(documents.mart_amount), 0) as mart_amount
     from documents
     left join line_totals
-        on documents.source_system = line_totals.source_system
-        and documents.source = line_totals.source
+        on documents.source_no = line_totals.source_no
         and documents.source_order_id = line_totals.source_order_id
     group by documents.kind, documents.currency
 )

@@ -208,6 +208,13 @@ def checked() -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     yield dg.AssetCheckResult(passed=False, check_name="gate", description="too few rows\nbad currency")
 
 
+@dg.asset(check_specs=[dg.AssetCheckSpec("rows_stand_once", asset="unbuilt")])
+def unbuilt() -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    yield dg.MaterializeResult()
+    yield dg.AssetCheckResult(passed=False, check_name="rows_stand_once")
+    raise RuntimeError("rows_stand_once could not be evaluated: out of memory")
+
+
 @dg.asset
 def broken() -> None:
     try:
@@ -231,6 +238,15 @@ def failed_run(instance: dg.DagsterInstance, *assets: dg.AssetsDefinition, **tag
 def test_failed_gates_give_one_reason_per_line(instance: dg.DagsterInstance) -> None:
     run = failed_run(instance, checked)
     assert notifications.reasons_of(run.run_id, instance) == ["too few rows", "bad currency"]
+
+
+def test_a_check_that_could_not_be_evaluated_is_explained_by_the_error_of_its_step(
+    instance: dg.DagsterInstance,
+) -> None:
+    run = failed_run(instance, unbuilt)
+    assert notifications.reasons_of(run.run_id, instance) == [
+        "unbuilt: RuntimeError: rows_stand_once could not be evaluated: out of memory"
+    ]
 
 
 def test_an_error_is_explained_by_what_started_it(instance: dg.DagsterInstance) -> None:

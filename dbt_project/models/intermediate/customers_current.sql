@@ -5,12 +5,23 @@
 ] %}
 {%- set address = ['country', 'region', 'city'] %}
 
-with staged as (
-    select * from {{ ref('stg_customers') }}
+with deliveries as (
+    select * from {{ ref('deliveries_current') }}
 ),
 
-deliveries as (
-    select * from {{ ref('deliveries_current') }}
+dated_keys as (
+    select
+        staged.source_system,
+        staged.source,
+        staged.source_customer_id,
+        deliveries.feed = 'customers' as is_of_customers,
+        max(deliveries.version_at) as dated_at
+    from {{ ref('stg_customers') }} as staged
+    inner join deliveries
+        on staged.source = deliveries.source
+        and staged.delivery_id = deliveries.delivery_id
+    where staged.updated_at is not null and {{ is_told('staged.updated_at', 'deliveries.exported_at') }}
+    group by staged.source_system, staged.source, staged.source_customer_id, deliveries.feed = 'customers'
 ),
 
 -- What is only said since a day after tonight stands only for want of anything earlier. What a file of documents says of its customers in
@@ -24,20 +35,18 @@ dated as (
         deliveries.corrected_at,
         deliveries.feed = 'customers' as is_of_customers,
         coalesce({{ business_date('coalesce(staged.created_at, staged.updated_at)') }} <= {{ tonight() }}, true) as is_known,
-        {{ is_told('staged.updated_at', 'deliveries.exported_at') }} as is_told
-    from staged
+        {{ is_told('staged.updated_at', 'deliveries.exported_at') }} as is_told,
+        dated_keys.dated_at
+    from {{ ref('stg_customers') }} as staged
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
-),
-
-changed as (
-    select
-        *,
-        max(case when updated_at is not null and is_told then version_at end) over (
-            partition by source_record_id, is_of_customers
-        ) as dated_at
-    from dated
+    left join dated_keys
+        on staged.source_system = dated_keys.source_system
+        and staged.source = dated_keys.source
+        and staged.source_customer_id = dated_keys.source_customer_id
+        and (deliveries.feed = 'customers') = dated_keys.is_of_customers
+        and staged.updated_at is null
 ),
 
 placed as (
@@ -50,7 +59,7 @@ placed as (
                 {{ changed_at('updated_at', 'version_at', 'dated_at') }} desc nulls last,
                 version_at desc nulls last, corrected_at desc nulls last, row_hash, delivery_id, record_no
         ) as place
-    from changed
+    from dated
 ),
 
 standing as (

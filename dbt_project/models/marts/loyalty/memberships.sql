@@ -1,10 +1,6 @@
 {{ config(tags=['before_scores']) }}
 
-with staged as (
-    select * from {{ ref('stg_customers') }}
-),
-
-deliveries as (
+with deliveries as (
     select * from {{ ref('deliveries_current') }}
     where feed = 'customers'
 ),
@@ -23,7 +19,7 @@ ranked_keys as (
         source_system,
         source,
         source_customer_id
-    from staged
+    from {{ ref('stg_customers') }}
     where membership_level is not null
 ),
 
@@ -57,7 +53,7 @@ dated_keys as (
         staged.source,
         staged.source_customer_id,
         max(deliveries.version_at) as dated_at
-    from staged
+    from {{ ref('stg_customers') }} as staged
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
@@ -79,7 +75,7 @@ said as (
         staged.row_hash,
         staged.delivery_id,
         staged.record_no
-    from staged
+    from {{ ref('stg_customers') }} as staged
     inner join deliveries
         on staged.source = deliveries.source
         and staged.delivery_id = deliveries.delivery_id
